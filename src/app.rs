@@ -1,0 +1,193 @@
+//! The roof: the one file that names concrete types and wires them.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use chrono::SubsecRound;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::catalog::Workspace;
+use crate::config::Config;
+use crate::guard::Registry;
+use crate::http::{self, Api};
+use crate::inspect::Inspector;
+use crate::principal::{Account, ApiKey, KeyText};
+use crate::publish::Publisher;
+use crate::reach::Reach;
+use crate::sink::Sinks;
+use crate::store::Store;
+use crate::sync::{Clock, RunSettings, Runner};
+use crate::telemetry;
+
+/// The whole program, wired and not yet serving.
+pub struct App {
+    api: Api,
+    /// The key of the first account, if it was generated just now: to be shown once.
+    pub bootstrap: Option<SecretString>,
+    /// Held as long as the program runs: an embedded store has one process.
+    _lock: Option<File>,
+}
+
+impl App {
+    /// Opens the store, makes the first account on an empty one, and wires everything.
+    ///
+    /// Errors: folders that cannot be made, an embedded store that another process uses, a store
+    /// that cannot be reached or migrated.
+    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<App> {
+        // The stores keep microseconds: what a request answers is what a later one reads.
+        let clock: Clock = Arc::new(move || clock().trunc_subsecs(6));
+        let folders = std::iter::once(&config.data_dir).chain(&config.file_roots);
+        for folder in folders {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        let store_url = config.store_url.expose_secret();
+        let lock = match store_url.starts_with("sqlite:") {
+            true => Some(lock(&config)?),
+            false => None,
+        };
+        let store = Store::open(store_url).await?;
+        if lock.is_some() {
+            // Nobody else is at work: whatever run is under way was left by a process that died.
+            store.release_all_runs().await?;
+        }
+        let now = clock();
+        let bootstrap = bootstrap(&store, config.bootstrap_key.as_ref(), now).await?;
+        let registry = Arc::new(Registry::default());
+        let reach = Reach::new(
+            config.file_roots.clone(),
+            config.allow_private_addresses.clone(),
+        );
+        let sinks = Sinks::new(reach.clone())?;
+        let settings = RunSettings {
+            concurrent_runs: config.concurrent_runs,
+            batch_rows: config.batch_rows,
+            lease: config.lease,
+            retry: config.retry,
+        };
+        let runner = Runner::new(
+            store.clone(),
+            Arc::clone(&registry),
+            reach.clone(),
+            sinks.clone(),
+            Arc::clone(&clock),
+            settings,
+        );
+        let inspector = Inspector::new(
+            store.clone(),
+            Arc::clone(&registry),
+            reach.clone(),
+            config.batch_rows,
+        );
+        let publisher = Publisher::new(store.clone(), registry);
+        let api = Api {
+            store,
+            publisher,
+            runner,
+            inspector,
+            sinks,
+            reach,
+            metrics: telemetry::metrics()?,
+            clock,
+            new_id: Uuid::now_v7,
+            new_key,
+        };
+        Ok(App {
+            api,
+            bootstrap,
+            _lock: lock,
+        })
+    }
+
+    /// What the doors work with.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Serves HTTP on the listener and works on runs, until `shutdown`. Then no new work is
+    /// taken, open requests end, and runs stop at their next checkpoint, to be resumed.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let runner = self.api.runner.clone();
+        let work = runner.work(shutdown.clone());
+        tokio::join!(work, http::serve(listener, self.api.clone(), shutdown));
+        self.api.store.close().await;
+        Ok(())
+    }
+}
+
+fn lock(config: &Config) -> anyhow::Result<File> {
+    let path = config.data_dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => bail!(
+            "another process serves from {}: stop it, choose another --data-dir, or use a PostgreSQL store",
+            config.data_dir.display()
+        ),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+fn new_key() -> KeyText {
+    KeyText::from_random(rand::random(), rand::random())
+}
+
+/// Makes the first account, owner of the workspace `default`, on an empty store. Answers its key
+/// if it had to be generated.
+async fn bootstrap(
+    store: &Store,
+    given: Option<&SecretString>,
+    now: chrono::DateTime<chrono::Utc>,
+) -> anyhow::Result<Option<SecretString>> {
+    if store.has_accounts().await? {
+        return Ok(None);
+    }
+    let text = match given {
+        Some(key) => KeyText::new(key.expose_secret())
+            .context("SYNCGUARD_BOOTSTRAP_KEY: expected 1 to 200 visible ASCII characters")?,
+        None => new_key(),
+    };
+    let account = Account {
+        id: Uuid::now_v7(),
+        email: "owner@localhost".to_owned(),
+        name: "Owner".to_owned(),
+        avatar_url: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let key = ApiKey {
+        id: Uuid::now_v7(),
+        account_id: account.id,
+        name: "bootstrap".to_owned(),
+        scopes: vec!["*".to_owned()],
+        expires_at: None,
+        created_at: now,
+    };
+    let workspace = Workspace {
+        id: Uuid::now_v7(),
+        name: "default".to_owned(),
+        require_destination_policy: false,
+        created_at: now,
+        updated_at: now,
+    };
+    let made = store
+        .bootstrap(
+            &account,
+            &key,
+            &text.public_id(),
+            &text.digest(),
+            &workspace,
+        )
+        .await?;
+    Ok((made && given.is_none()).then(|| text.expose().into()))
+}

@@ -1,0 +1,78 @@
+//! `syncguard serve`: the control plane and the workers, until told to drain.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::Utc;
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::Failure;
+use crate::app::App;
+use crate::config::{BOOTSTRAP_KEY, Settings};
+
+/// Serves the control plane and works on runs.
+#[derive(clap::Args)]
+pub struct Serve {
+    /// TOML file with settings; flags and environment variables go before it
+    #[arg(long, env = "SYNCGUARD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Serve {
+    /// Serves until SIGTERM or Ctrl-C; runs are checkpointed before it returns.
+    pub async fn run(self) -> Result<(), Failure> {
+        let mut settings = self.settings;
+        settings.bootstrap_key = std::env::var(BOOTSTRAP_KEY).ok();
+        if let Some(file) = &self.config {
+            settings = settings
+                .over_file(file)
+                .map_err(|error| Failure::Usage(error.into()))?;
+        }
+        let config = settings
+            .into_config()
+            .map_err(|error| Failure::Usage(error.into()))?;
+        let listen = config.listen;
+        let app = App::open(config, Arc::new(Utc::now)).await?;
+        if let Some(key) = &app.bootstrap {
+            show_once(key.expose_secret());
+        }
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}: is the address in use?"))?;
+        tracing::info!(address = %listener.local_addr()?, "serving HTTP");
+        let shutdown = CancellationToken::new();
+        tokio::spawn(drain_on_signal(shutdown.clone())?);
+        app.serve(listener, shutdown).await?;
+        tracing::info!("drained");
+        Ok(())
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a key is shown once, and belongs in no log"
+)]
+fn show_once(key: &str) {
+    eprintln!("The API key of the first account, shown only this once: {key}");
+}
+
+/// Cancels `shutdown` at SIGTERM or Ctrl-C. The handlers are installed before this returns.
+fn drain_on_signal(shutdown: CancellationToken) -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("draining");
+        shutdown.cancel();
+    })
+}

@@ -1,0 +1,479 @@
+//! Settings from flags, environment and file, validated once and passed down. No global.
+//!
+//! Precedence: a flag, its environment variable, the file of `--config`, the default. The file is
+//! TOML, its keys are the long flag names with underscores (`data_dir = "/var/lib/syncguard"`);
+//! an unknown key is an error.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Format, Serialized, Toml};
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+/// The environment variable that holds the first account's API key. There is no flag for it:
+/// the arguments of a process can be read by everyone on the machine.
+pub const BOOTSTRAP_KEY: &str = "SYNCGUARD_BOOTSTRAP_KEY";
+
+/// Settings as one place gives them: what is absent is left to the next place.
+#[derive(Clone, Default, Serialize, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Address and port to serve HTTP on (default: 127.0.0.1:8080)
+    #[arg(long, env = "SYNCGUARD_LISTEN", value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+
+    /// Control store: sqlite:PATH or postgres://... (default: SQLite in the data directory)
+    #[arg(
+        long,
+        env = "SYNCGUARD_STORE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+
+    /// Folder for the store and for files (default: $XDG_DATA_HOME/syncguard, else
+    /// ~/.local/share/syncguard, else ./syncguard-data)
+    #[arg(long, env = "SYNCGUARD_DATA_DIR", value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Folders that sources and destinations may use, separated by colons; relative paths are
+    /// relative to the first (default: the folder `files` in the data directory)
+    #[arg(
+        long,
+        env = "SYNCGUARD_FILE_ROOTS",
+        value_name = "DIRS",
+        value_delimiter = ':'
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_roots: Option<Vec<PathBuf>>,
+
+    /// Addresses or CIDR ranges, separated by commas, that sources and destinations may connect
+    /// to besides public ones (default: none)
+    #[arg(
+        long,
+        env = "SYNCGUARD_ALLOW_PRIVATE_ADDRESSES",
+        value_name = "CIDRS",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_private_addresses: Option<Vec<String>>,
+
+    /// How many runs work at the same time (default: 4)
+    #[arg(long, env = "SYNCGUARD_CONCURRENT_RUNS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent_runs: Option<u32>,
+
+    /// Most records that are read and judged at once (default: 8192)
+    #[arg(long, env = "SYNCGUARD_BATCH_ROWS", value_name = "ROWS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_rows: Option<u32>,
+
+    /// How often a batch is sent before the run fails (default: 8)
+    #[arg(long, env = "SYNCGUARD_RETRY_ATTEMPTS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_attempts: Option<u32>,
+
+    /// Pause after the first failed attempt, in milliseconds; it doubles with each (default: 500)
+    #[arg(long, env = "SYNCGUARD_RETRY_BASE_MS", value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_base_ms: Option<u64>,
+
+    /// Longest pause between attempts, in seconds (default: 60)
+    #[arg(long, env = "SYNCGUARD_RETRY_CAP_SECONDS", value_name = "S")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_cap_seconds: Option<u64>,
+
+    /// How long a worker holds a run without a sign of life, in seconds (default: 60)
+    #[arg(long, env = "SYNCGUARD_LEASE_SECONDS", value_name = "S")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_seconds: Option<u64>,
+
+    /// API key of the first account; see [`BOOTSTRAP_KEY`].
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootstrap_key: Option<String>,
+}
+
+/// Validated settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// URL of the control store; it may hold a password.
+    pub store_url: SecretString,
+    /// Folder for the store and for files.
+    pub data_dir: PathBuf,
+    /// Folders that API callers may use; never empty.
+    pub file_roots: Vec<PathBuf>,
+    /// Addresses besides public ones that may be connected to.
+    pub allow_private_addresses: Vec<IpNet>,
+    /// API key of the first account, for an empty store.
+    pub bootstrap_key: Option<SecretString>,
+    /// Runs that work at the same time; at least 1.
+    pub concurrent_runs: usize,
+    /// Most records of a batch; at least 1.
+    pub batch_rows: usize,
+    /// How deliveries are repeated.
+    pub retry: Retry,
+    /// How long a worker holds a run without a sign of life.
+    pub lease: Duration,
+}
+
+/// How deliveries are repeated: exponential pauses with jitter between a base and a cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, the first included; at least 1.
+    pub attempts: u32,
+    /// Pause after the first failed attempt.
+    pub base_delay: Duration,
+    /// Longest pause.
+    pub max_delay: Duration,
+}
+
+/// Settings that cannot be used, with every fault.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration cannot be used:\n  - {}", .faults.join("\n  - "))]
+pub struct ConfigError {
+    /// What is wrong, where, and what to do.
+    pub faults: Vec<String>,
+}
+
+impl Settings {
+    /// Fills what is absent here from a TOML file.
+    pub fn over_file(&self, file: &Path) -> Result<Settings, ConfigError> {
+        let fail = |what: String| ConfigError {
+            faults: vec![format!("{}: {what}", file.display())],
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
+        let merged: Result<Settings, _> = Figment::new()
+            .merge(Toml::string(&text))
+            .merge(Serialized::defaults(self))
+            .extract();
+        merged.map_err(|errors| ConfigError {
+            faults: errors
+                .into_iter()
+                .map(|error| fail(without_values(&error)))
+                .flat_map(|e| e.faults)
+                .collect(),
+        })
+    }
+
+    /// Validates, and fills what is absent from the defaults; every fault at once.
+    pub fn into_config(self) -> Result<Config, ConfigError> {
+        let mut faults = Vec::new();
+        let listen = self.listen.as_deref().unwrap_or("127.0.0.1:8080");
+        let listen = listen.parse().map_err(|_| {
+            faults
+                .push("listen: expected an address and a port, such as 127.0.0.1:8080".to_owned());
+        });
+        let data_dir = match self.data_dir.filter(|path| !path.as_os_str().is_empty()) {
+            Some(path) => path,
+            None => default_data_dir(),
+        };
+        let data_dir = std::path::absolute(&data_dir).unwrap_or(data_dir);
+        let store = match self.store.filter(|url| !url.is_empty()) {
+            Some(url) => url,
+            None => default_store(&data_dir),
+        };
+        if !["sqlite:", "postgres://", "postgresql://"]
+            .iter()
+            .any(|s| store.starts_with(s))
+        {
+            faults.push("store: expected sqlite:PATH or postgres://...".to_owned());
+        }
+        let roots = self.file_roots.unwrap_or_default();
+        let mut roots: Vec<_> = roots
+            .into_iter()
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect();
+        for root in roots.iter().filter(|root| !root.is_dir()) {
+            faults.push(format!(
+                "file_roots: {} is not a folder: create it first",
+                root.display()
+            ));
+        }
+        if roots.is_empty() {
+            roots.push(data_dir.join("files"));
+        }
+        let mut addresses = Vec::new();
+        for text in self.allow_private_addresses.unwrap_or_default() {
+            match parse_addresses(text.trim()) {
+                _ if text.trim().is_empty() => {}
+                Some(net) => addresses.push(net),
+                None => faults.push(format!(
+                    "allow_private_addresses: {text:?} is no address and no CIDR range such as 10.0.0.0/8"
+                )),
+            }
+        }
+        let key = self.bootstrap_key.filter(|key| !key.is_empty());
+        let concurrent_runs = bounded(
+            "concurrent_runs",
+            self.concurrent_runs,
+            4,
+            1..=1024,
+            &mut faults,
+        );
+        let batch_rows = bounded(
+            "batch_rows",
+            self.batch_rows,
+            8192,
+            1..=1_048_576,
+            &mut faults,
+        );
+        let attempts = bounded(
+            "retry_attempts",
+            self.retry_attempts,
+            8,
+            1..=1000,
+            &mut faults,
+        );
+        let base = bounded(
+            "retry_base_ms",
+            self.retry_base_ms,
+            500,
+            1..=60_000,
+            &mut faults,
+        );
+        let cap = bounded(
+            "retry_cap_seconds",
+            self.retry_cap_seconds,
+            60,
+            1..=3600,
+            &mut faults,
+        );
+        let lease = bounded(
+            "lease_seconds",
+            self.lease_seconds,
+            60,
+            5..=86_400,
+            &mut faults,
+        );
+        match listen {
+            Ok(listen) if faults.is_empty() => Ok(Config {
+                listen,
+                store_url: store.into(),
+                data_dir,
+                file_roots: roots,
+                allow_private_addresses: addresses,
+                bootstrap_key: key.map(SecretString::from),
+                concurrent_runs: concurrent_runs as usize,
+                batch_rows: batch_rows as usize,
+                retry: Retry {
+                    attempts,
+                    base_delay: Duration::from_millis(base),
+                    max_delay: Duration::from_secs(cap),
+                },
+                lease: Duration::from_secs(lease),
+            }),
+            _ => Err(ConfigError { faults }),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults, with everything kept in one folder; a port that is free is chosen.
+    pub fn in_data_dir(data_dir: impl Into<PathBuf>) -> Result<Config, ConfigError> {
+        let settings = Settings {
+            data_dir: Some(data_dir.into()),
+            listen: Some("127.0.0.1:0".into()),
+            ..Settings::default()
+        };
+        settings.into_config()
+    }
+
+    /// Creates the data directory, for its owner alone, and the default file root in it.
+    pub fn create_folders(&self) -> std::io::Result<()> {
+        if !self.data_dir.is_dir() {
+            std::fs::create_dir_all(&self.data_dir)?;
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt;
+                std::fs::set_permissions(&self.data_dir, std::fs::Permissions::from_mode(0o700))?;
+            }
+        }
+        for root in self
+            .file_roots
+            .iter()
+            .filter(|root| root.starts_with(&self.data_dir))
+        {
+            std::fs::create_dir_all(root)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the store is a file of this machine, which no other process uses.
+    pub fn store_is_embedded(&self) -> bool {
+        self.store_url.expose_secret().starts_with("sqlite:")
+    }
+}
+
+fn default_store(data_dir: &Path) -> String {
+    format!("sqlite://{}", data_dir.join("syncguard.db").display())
+}
+
+fn default_data_dir() -> PathBuf {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
+    match (folder("XDG_DATA_HOME"), folder("HOME")) {
+        (Some(data), _) => data.join("syncguard"),
+        (None, Some(home)) => home.join(".local/share/syncguard"),
+        (None, None) => PathBuf::from("syncguard-data"),
+    }
+}
+
+fn parse_addresses(text: &str) -> Option<IpNet> {
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+fn bounded<N: PartialOrd + std::fmt::Display + Copy>(
+    key: &str,
+    given: Option<N>,
+    default: N,
+    range: std::ops::RangeInclusive<N>,
+    faults: &mut Vec<String>,
+) -> N {
+    let value = given.unwrap_or(default);
+    if !range.contains(&value) {
+        faults.push(format!(
+            "{key}: expected a number from {} to {}",
+            range.start(),
+            range.end()
+        ));
+    }
+    value
+}
+
+/// A fault of the file without what stands in it, which may be a secret.
+fn without_values(error: &figment::Error) -> String {
+    use figment::error::Kind;
+    let at = error.path.join(".");
+    match &error.kind {
+        Kind::UnknownField(key, known) => {
+            format!("unknown key {key}; expected one of {}", known.join(", "))
+        }
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            format!("{at}: expected {expected}")
+        }
+        Kind::Message(text) => text
+            .lines()
+            .next()
+            .unwrap_or("not a TOML document")
+            .to_owned(),
+        kind => format!("{at}: {kind}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(result: Result<Config, ConfigError>) -> Vec<String> {
+        result.expect_err("the settings should be refused").faults
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), text).expect("the file can be written");
+        file
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        let config = Config::in_data_dir("/data").expect("defaults");
+        assert_eq!(
+            config.store_url.expose_secret(),
+            "sqlite:///data/syncguard.db"
+        );
+        assert_eq!(config.file_roots, [PathBuf::from("/data/files")]);
+        assert!(config.store_is_embedded());
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let settings = Settings {
+            listen: Some("nowhere".into()),
+            store: Some("mysql://x".into()),
+            allow_private_addresses: Some(vec!["10.0.0.0/8".into(), "ten".into()]),
+            batch_rows: Some(0),
+            ..Settings::default()
+        };
+        let faults = faults(settings.into_config());
+        let keys: Vec<_> = faults.iter().filter_map(|f| f.split(':').next()).collect();
+        assert_eq!(
+            keys,
+            ["listen", "store", "allow_private_addresses", "batch_rows"]
+        );
+    }
+
+    #[test]
+    fn flags_go_before_the_file() {
+        let file = file("listen = \"0.0.0.0:1\"\nbatch_rows = 7\nfile_roots = [\"/tmp\"]\n");
+        let flags = Settings {
+            listen: Some("127.0.0.1:2".into()),
+            ..Settings::default()
+        };
+        let config = flags
+            .over_file(file.path())
+            .expect("a good file")
+            .into_config()
+            .expect("valid");
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.batch_rows, 7);
+        assert_eq!(config.file_roots, [PathBuf::from("/tmp")]);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let file = file("listne = \"0.0.0.0:1\"\n");
+        let error = Settings::default()
+            .over_file(file.path())
+            .err()
+            .expect("an unknown key");
+        assert!(error.to_string().contains("unknown key listne"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_file_does_not_show_its_secrets() {
+        for text in [
+            "bootstrap_key = \"tell-nobody\" x\n",
+            "bootstrap_key = [\"tell-nobody\"]\n",
+        ] {
+            let file = file(text);
+            let error = Settings::default()
+                .over_file(file.path())
+                .err()
+                .expect("a broken file");
+            assert!(!error.to_string().contains("tell-nobody"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_single_address_is_a_range_of_one() {
+        assert_eq!(parse_addresses("127.0.0.1"), "127.0.0.1/32".parse().ok());
+        assert_eq!(parse_addresses("::1"), "::1/128".parse().ok());
+        assert_eq!(parse_addresses("127.0.0.1/33"), None);
+    }
+
+    #[test]
+    fn a_configuration_in_a_log_shows_no_secret() {
+        let settings = Settings {
+            store: Some("postgres://u:tell-nobody@h/d".into()),
+            bootstrap_key: Some("tell-nobody".into()),
+            ..Settings::default()
+        };
+        let config = settings.into_config().expect("valid");
+        assert!(!format!("{config:?}").contains("tell-nobody"));
+    }
+}

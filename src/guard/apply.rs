@@ -1,0 +1,244 @@
+//! Applying: a guard and a batch to the rows that may leave, and who withheld the others.
+
+use std::sync::Arc;
+
+use arrow::array::BooleanArray;
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+
+use super::compile::{Guard, Rule};
+use super::expression::Judge;
+use super::leaf::definitely;
+use crate::catalog::{MappedColumn, WithheldBy};
+use crate::policy::Revision;
+
+/// Why a batch could not be judged. Nothing of it may leave.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GuardError {
+    /// The batch is not of the schema that the guard was compiled against.
+    #[error(
+        "the model no longer has the columns its policies were compiled against: column \"{column}\" is missing or of another type; save the model again"
+    )]
+    Schema {
+        /// The first column that differs.
+        column: String,
+    },
+    /// A column that was asked for is not among those that were read.
+    #[error("column \"{0}\" is mapped and the model does not have it")]
+    Column(String),
+    /// The engine could not evaluate the policies. The text says no more, because an engine's
+    /// errors may quote values.
+    #[error("the policies could not be evaluated on a batch")]
+    Engine,
+}
+
+/// Rows that a guard let pass: the proof that sinks, response bodies and query sessions ask for.
+/// Only this module makes one.
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    batch: RecordBatch,
+    revision: Revision,
+}
+
+impl Guarded {
+    /// The rows.
+    pub fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+
+    /// How many there are.
+    pub fn num_rows(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// The revision that let them pass.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// `length` of the rows from `offset` on, cut to those there are.
+    pub fn slice(&self, offset: usize, length: usize) -> Guarded {
+        let offset = offset.min(self.num_rows());
+        let length = length.min(self.num_rows() - offset);
+        Guarded {
+            batch: self.batch.slice(offset, length),
+            revision: self.revision,
+        }
+    }
+
+    /// The rows with the columns that a mapping names, under the names it gives them.
+    pub fn map(&self, mapping: &[MappedColumn]) -> Result<Guarded, GuardError> {
+        let schema = mapped_schema(&self.batch.schema(), mapping)?;
+        let columns = mapping
+            .iter()
+            .filter_map(|column| self.batch.column_by_name(&column.from).cloned())
+            .collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(self.num_rows()));
+        let batch = RecordBatch::try_new_with_options(schema, columns, &options)
+            .map_err(|_| GuardError::Engine)?;
+        Ok(Guarded {
+            batch,
+            revision: self.revision,
+        })
+    }
+}
+
+/// The schema that a mapping makes of another.
+pub fn mapped_schema(schema: &Schema, mapping: &[MappedColumn]) -> Result<SchemaRef, GuardError> {
+    let fields = mapping
+        .iter()
+        .map(|column| match schema.field_with_name(&column.from) {
+            Ok(field) => Ok(Field::clone(field).with_name(&column.to)),
+            Err(_) => Err(GuardError::Column(column.from.clone())),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The judgement of one batch.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    guarded: Guarded,
+    passes: BooleanBuffer,
+    withheld: Vec<WithheldRows>,
+}
+
+/// The rows that one policy withholds, as a mask over the withheld rows alone.
+#[derive(Clone, Debug)]
+struct WithheldRows {
+    by: WithheldBy,
+    rows: BooleanBuffer,
+}
+
+impl Verdict {
+    /// The rows that may leave.
+    pub fn guarded(&self) -> &Guarded {
+        &self.guarded
+    }
+
+    /// Which rows of the batch those are.
+    pub fn passes(&self) -> &BooleanBuffer {
+        &self.passes
+    }
+
+    /// How many rows of the batch were withheld.
+    pub fn withheld(&self) -> usize {
+        self.passes.len() - self.guarded.num_rows()
+    }
+
+    /// How many of the withheld rows from `start` to `end` (counting only withheld rows) each
+    /// policy withholds; policies that withhold none are left out.
+    pub fn withheld_by(&self, start: usize, end: usize) -> impl Iterator<Item = WithheldBy> {
+        self.withheld.iter().filter_map(move |policy| {
+            let rows = policy.rows.slice(start, end.saturating_sub(start));
+            let count = rows.count_set_bits() as u64;
+            (count > 0).then(|| WithheldBy {
+                count,
+                ..policy.by.clone()
+            })
+        })
+    }
+}
+
+impl Guard {
+    /// Judges a batch of the schema that the guard was compiled against: columns that no policy
+    /// reads may be absent.
+    ///
+    /// All policies are evaluated as one predicate; only for rows that it withholds is each
+    /// policy asked whether it is responsible.
+    pub fn apply(&self, batch: &RecordBatch) -> Result<Verdict, GuardError> {
+        let inputs = self.read_columns(batch)?;
+        let rows = batch.num_rows();
+        let passes = self.judge.mask(&inputs)?;
+        let passing = passes.count_set_bits();
+        let guarded = match passing {
+            all if all == rows => batch.clone(),
+            0 => batch.slice(0, 0),
+            _ => filter_record_batch(batch, &BooleanArray::new(passes.clone(), None))
+                .map_err(|_| GuardError::Engine)?,
+        };
+        let withheld = match (passing == rows, self.rules.as_slice()) {
+            (true, _) => Vec::new(),
+            (false, [rule]) => {
+                vec![rule.withheld(BooleanBuffer::new_set(rows - passing))]
+            }
+            (false, rules) => {
+                let hidden = BooleanArray::new(!&passes, None);
+                let hidden =
+                    filter_record_batch(&inputs, &hidden).map_err(|_| GuardError::Engine)?;
+                rules
+                    .iter()
+                    .map(|rule| Ok(rule.withheld(!&rule.judge.mask(&hidden)?)))
+                    .collect::<Result<_, GuardError>>()?
+            }
+        };
+        let guarded = Guarded {
+            batch: guarded,
+            revision: self.revision,
+        };
+        Ok(Verdict {
+            guarded,
+            passes,
+            withheld,
+        })
+    }
+
+    /// The columns of a batch that the policies read, checked against the compiled schema.
+    pub(super) fn read_columns(&self, batch: &RecordBatch) -> Result<RecordBatch, GuardError> {
+        let actual = batch.schema_ref();
+        let indices = if Arc::ptr_eq(actual, &self.schema) {
+            self.inputs.clone()
+        } else {
+            self.columns
+                .iter()
+                .zip(&self.inputs)
+                .map(|(column, index)| {
+                    let expected = self
+                        .schema
+                        .fields()
+                        .get(*index)
+                        .map(|field| field.data_type());
+                    let mut same = actual.fields().iter().enumerate().filter(|(_, field)| {
+                        field.name() == column && Some(field.data_type()) == expected
+                    });
+                    match (same.next(), same.next()) {
+                        (Some((index, _)), None) => Ok(index),
+                        _ => Err(GuardError::Schema {
+                            column: column.clone(),
+                        }),
+                    }
+                })
+                .collect::<Result<_, _>>()?
+        };
+        batch.project(&indices).map_err(|_| GuardError::Engine)
+    }
+}
+
+impl Rule {
+    fn withheld(&self, rows: BooleanBuffer) -> WithheldRows {
+        let count = rows.count_set_bits() as u64;
+        let by = WithheldBy {
+            policy_id: self.policy_id,
+            kind: self.kind,
+            count,
+        };
+        WithheldRows { by, rows }
+    }
+}
+
+impl Judge {
+    /// The rows that pass, of the columns the guard reads.
+    pub(super) fn mask(&self, inputs: &RecordBatch) -> Result<BooleanBuffer, GuardError> {
+        let rows = inputs.num_rows();
+        match self {
+            Judge::Always(true) => Ok(BooleanBuffer::new_set(rows)),
+            Judge::Always(false) => Ok(BooleanBuffer::new_unset(rows)),
+            Judge::Where(expr) => expr
+                .evaluate(inputs)
+                .and_then(|value| definitely(value, rows))
+                .map_err(|_| GuardError::Engine),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The one error envelope: `{"error": {"code", "message", "status", "details"?}}`.
+//!
+//! Faults of the inside are logged with their request and answered with a sentence that tells
+//! nothing of it.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::guard::{GuardError, PolicyFault};
+use crate::inspect::InspectError;
+use crate::policy::Fault;
+use crate::publish::PublishError;
+use crate::source::SourceError;
+use crate::store::StoreError;
+use crate::sync::TriggerError;
+
+/// A request that failed, as its sender sees it.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    details: Vec<Value>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        ApiError {
+            status,
+            code,
+            message: message.into(),
+            details: Vec::new(),
+        }
+    }
+
+    /// 400: what was sent is no request.
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    /// 401: no key, or none that works. Why is not said.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "missing or invalid API key",
+        )
+    }
+
+    /// 403: the caller's role or key does not allow it.
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// 404: it does not exist, or not for this caller.
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!("{what} not found"),
+        )
+    }
+
+    /// 405: the route exists, the method does not.
+    pub(crate) fn method_not_allowed() -> Self {
+        let message = "this route does not have that method";
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            message,
+        )
+    }
+
+    /// 408: the body did not arrive in time.
+    pub(crate) fn timeout() -> Self {
+        let message = "the body did not arrive in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+    }
+
+    /// 409: the state of things does not allow it now.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", message)
+    }
+
+    /// 413: the body is longer than the route reads.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let message = format!("the body is longer than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+    }
+
+    /// 422: well-formed, but not valid; every fault at once.
+    pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
+        let details = faults.iter().map(|fault| json!(fault)).collect();
+        ApiError {
+            details,
+            ..Self::unprocessable()
+        }
+    }
+
+    /// 422 with a single fault.
+    pub(crate) fn fault(path: &str, message: impl Into<String>) -> Self {
+        Self::invalid(vec![Fault::new(path, message)])
+    }
+
+    /// 422: saved policies do not fit. Faults of the policy `own` are faults of the document
+    /// that was sent, whose filter tree is at `$.filter_tree`; the others name their policy.
+    pub(crate) fn refused(own: Option<Uuid>, faults: Vec<PolicyFault>) -> Self {
+        let details = faults.into_iter().map(|refused| {
+            let path = refused.fault.path.replacen('$', "$.filter_tree", 1);
+            if refused.policy_id == own {
+                json!({"path": path, "message": refused.fault.message})
+            } else {
+                let message = format!(
+                    "policy {:?}, {path}: {}",
+                    refused.policy, refused.fault.message
+                );
+                json!({"path": "$", "message": message, "policy_id": refused.policy_id})
+            }
+        });
+        ApiError {
+            details: details.collect(),
+            ..Self::unprocessable()
+        }
+    }
+
+    fn unprocessable() -> Self {
+        let message = "the request is not valid: see details";
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "validation_failed",
+            message,
+        )
+    }
+
+    /// 503: something that is needed does not answer; worth trying again.
+    pub(crate) fn unavailable() -> Self {
+        let message = "the service cannot answer at the moment: try again";
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service_unavailable",
+            message,
+        )
+    }
+
+    /// 503: a source does not answer now.
+    pub(crate) fn unreachable(error: &SourceError) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "service_unavailable", error.to_string())
+    }
+
+    /// 500: logged here, and not told.
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(error = %cause, "a request failed");
+        let message = "something went wrong: the request id tells the operator more";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
+    }
+
+    /// What a publication that failed tells whoever saved the policy `own`, or anything else.
+    pub(crate) fn publish(own: Option<Uuid>, error: PublishError) -> Self {
+        match error {
+            PublishError::Refused(faults) => Self::refused(own, faults),
+            PublishError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut error = json!({
+            "code": self.code,
+            "message": self.message,
+            "status": self.status.as_u16(),
+        });
+        if let (false, Some(error)) = (self.details.is_empty(), error.as_object_mut()) {
+            error.insert("details".into(), self.details.into());
+        }
+        let mut response = (self.status, axum::Json(json!({"error": error}))).into_response();
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(what) => Self::not_found(what),
+            StoreError::Conflict(message) => Self::conflict(message),
+            StoreError::Stale => {
+                Self::conflict("somebody else changed the policies at the same time: try again")
+            }
+            StoreError::LeaseLost => Self::conflict("another worker has taken over this run"),
+            StoreError::Unavailable(_) => {
+                tracing::error!(%error, "the store does not answer");
+                Self::unavailable()
+            }
+            StoreError::Corrupt(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<TriggerError> for ApiError {
+    fn from(error: TriggerError) -> Self {
+        match error {
+            TriggerError::Disabled => Self::conflict("the sync is disabled: enable it first"),
+            TriggerError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<InspectError> for ApiError {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Refused(faults) => Self::refused(None, faults),
+            InspectError::Records(faults) => {
+                let within = |fault: Fault| match fault.path.strip_prefix("$.records") {
+                    Some(_) => fault,
+                    None => Fault::new(fault.path.replacen('$', "$.records", 1), fault.message),
+                };
+                Self::invalid(faults.into_iter().map(within).collect())
+            }
+            InspectError::NoDestinationPolicy(message) => Self::conflict(message),
+            InspectError::Source(error @ SourceError::Unavailable(_)) => Self::unreachable(&error),
+            InspectError::Source(error) => {
+                Self::conflict(format!("the model cannot be read: {error}"))
+            }
+            InspectError::Store(error) => error.into(),
+            InspectError::Guard(GuardError::Engine) => Self::internal(&GuardError::Engine),
+            InspectError::Guard(error) => Self::conflict(error.to_string()),
+        }
+    }
+}
+
+/// The answer to a panic in a handler.
+pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    ApiError::internal(&"a handler panicked").into_response()
+}
+
+/// The answer where there is no route.
+pub(crate) async fn unknown_route() -> ApiError {
+    ApiError::not_found("route")
+}
+
+/// The answer where the route lacks the method.
+pub(crate) async fn unknown_method() -> ApiError {
+    ApiError::method_not_allowed()
+}

@@ -1,0 +1,63 @@
+//! The HTTP door: translates requests into use cases, nothing more.
+//!
+//! Every route stands on one page ([`router`]). There is one error envelope, one place that
+//! authenticates and authorises, and one file per URL noun.
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use uuid::Uuid;
+
+use crate::inspect::Inspector;
+use crate::principal::KeyText;
+use crate::publish::Publisher;
+use crate::reach::Reach;
+use crate::sink::Sinks;
+use crate::store::Store;
+use crate::sync::{Clock, Runner};
+
+mod accounts;
+mod auth;
+mod body;
+mod destination_rules;
+mod destinations;
+mod error;
+mod explain;
+mod me;
+mod models;
+mod preview;
+mod process;
+mod router;
+mod runs;
+mod secrets;
+mod server;
+mod sources;
+mod syncs;
+mod trace;
+mod workspaces;
+
+pub use router::router;
+pub use server::serve;
+
+/// What handlers work with; cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    /// The control store.
+    pub store: Store,
+    /// Publishes policy changes.
+    pub publisher: Publisher,
+    /// Starts and cancels runs.
+    pub runner: Runner,
+    /// Previews and explains.
+    pub inspector: Inspector,
+    /// Checks destinations when they are saved.
+    pub sinks: Sinks,
+    /// Checks paths and addresses when sources are saved.
+    pub reach: Reach,
+    /// What `/metrics` shows.
+    pub metrics: PrometheusHandle,
+    /// The time.
+    pub clock: Clock,
+    /// A new identifier, such as `Uuid::now_v7`.
+    pub new_id: fn() -> Uuid,
+    /// A new API key from random bytes.
+    pub new_key: fn() -> KeyText,
+}

@@ -1,0 +1,42 @@
+//! `/workspaces/{id}/preview`: what a policy would withhold, before it is saved.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Api;
+use super::auth::{Caller, Ids};
+use super::body::Fields;
+use super::destination_rules::within_filter_tree;
+use super::error::ApiError;
+use crate::policy::FilterTree;
+
+/// Judges every record of a model by the saved policies of a destination type and, if one is
+/// sent, by a filter tree beside them.
+pub(crate) async fn preview(
+    State(api): State<Api>,
+    caller: Caller,
+    Ids(id): Ids<Uuid>,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
+    let member = caller.member(&api, id, "governance.read").await?;
+    let mut fields = Fields::read(body).await?;
+    let model_id = fields.id("model_id");
+    let destination_type = fields.destination_type("destination_type");
+    let draft = fields.value("filter_tree").and_then(|document| {
+        FilterTree::parse(&document)
+            .map_err(|faults| fields.faults(faults.into_iter().map(within_filter_tree).collect()))
+            .ok()
+    });
+    let found = api.store.get_model(member.workspace_id, model_id).await;
+    fields.referred("model_id", found)?;
+    fields.finish()?;
+    let now = (api.clock)();
+    let preview = api
+        .inspector
+        .preview(member.workspace_id, model_id, &destination_type, draft, now)
+        .await?;
+    Ok(Json(json!(preview)))
+}

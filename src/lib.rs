@@ -1,0 +1,61 @@
+//! syncguard: the gate between a company's warehouse and everything downstream.
+//!
+//! Records leave only through a guard that was compiled from policies, and every decision can be
+//! explained afterwards.
+//!
+//! # The map
+//!
+//! Imports only ever point down; neighbours on one floor do not import each other. A test
+//! (`tests/architecture.rs`) holds this table.
+//!
+//! | floor | modules | what they are |
+//! | --- | --- | --- |
+//! | 7, entrance | [`cli`] | the commands: they open the app, and the doors it has |
+//! | 6, roof | [`app`] | the one file that names concrete types and wires them |
+//! | 5, doors | [`http`] | translates a protocol into a use case, nothing more |
+//! | 4, use cases | [`publish`], [`sync`], [`inspect`] | a policy change; a run; a look without sending |
+//! | 3, outside world | [`store`], [`source`], [`sink`] | control data; models opened for reading; destinations opened for writing |
+//! | 2½, formats | [`wire`] | records as bytes: NDJSON, JSON, CSV, Arrow, Parquet |
+//! | 2, judgement | [`guard`] | compile, apply, explain; the policies in force |
+//! | 1, words | [`catalog`], [`principal`]; above them [`policy`] | plain data: no I/O, no clock |
+//! | 0, ground | [`config`], [`telemetry`], [`reach`] | settings; logs and metrics; what may be touched on this machine and its network |
+//!
+//! Two walks through the house:
+//! - **Sync**: a door queues a run → [`sync`] takes it, opens the [`source`], and for each batch
+//!   asks the [`store`] for the policies in force and the [`guard::Registry`] for their guard →
+//!   applies it → gives what passed, as [`guard::Guarded`], to the [`sink`] → checkpoints with
+//!   counts and revision.
+//! - **Policy change**: a door parses the document → [`publish`] compiles it against every model
+//!   it governs → [`store`] commits the next revision → the registry swaps.
+//!
+//! # Invariants
+//!
+//! 1. Unguarded data has no exit: a sink takes [`guard::Guarded`], which only [`guard`] makes.
+//! 2. Fail closed: a missing column, a value of another type, a predicate that is NULL, a policy
+//!    that does not compile, a store that cannot be read: withheld, or refused with an error.
+//! 3. Compile, commit, swap: what does not compile is refused with every error at once, and
+//!    memory is never ahead of the store.
+//! 4. One batch, one revision: the committed revision is asked for before each batch, and also
+//!    before a delivery is repeated; a store that cannot be asked releases nothing.
+//! 5. `now` is pinned for a run; time and randomness enter as values.
+//! 6. Row values appear in no log, error, metric or panic. Counts, ids and column names may.
+//! 7. Nothing accepted is lost: every record read ends in exactly one of delivered, withheld,
+//!    rejected, invalid and failed, and the five add up to what was read.
+
+pub mod app;
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod guard;
+pub mod http;
+pub mod inspect;
+pub mod policy;
+pub mod principal;
+pub mod publish;
+pub mod reach;
+pub mod sink;
+pub mod source;
+pub mod store;
+pub mod sync;
+pub mod telemetry;
+pub mod wire;

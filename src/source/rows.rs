@@ -1,0 +1,222 @@
+//! Rows that this room reads itself, and the table that shows them to DataFusion.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::SourceError;
+
+/// How many bytes of values a batch may hold before it is handed on, however few rows it has:
+/// wide rows must not make a large batch a huge one.
+pub(super) const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// What one read asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// Indices into the schema, in the order wanted.
+    pub(super) columns: Vec<usize>,
+    /// Whether the order has to be that of the primary key.
+    pub(super) ordered: bool,
+    /// Records to leave out at the beginning.
+    pub(super) skip: u64,
+    /// Most rows of a batch.
+    pub(super) batch_rows: usize,
+}
+
+/// Rows that can be streamed again and again.
+pub(super) trait Rows: Debug + Send + Sync {
+    /// All columns.
+    fn schema(&self) -> SchemaRef;
+
+    /// Streams what is wanted.
+    fn stream(
+        self: Arc<Self>,
+        wanted: Wanted,
+    ) -> BoxStream<'static, Result<RecordBatch, SourceError>>;
+}
+
+/// The schema of the columns at `indices`.
+pub(super) fn projected(schema: &Schema, indices: &[usize]) -> SchemaRef {
+    let fields: Vec<_> = indices
+        .iter()
+        .filter_map(|at| schema.fields().get(*at).cloned())
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Where a reading task puts its batches; it waits while the reader is behind.
+pub(super) struct Outlet {
+    sender: mpsc::Sender<RecordBatch>,
+}
+
+impl Outlet {
+    /// Hands on a batch. `false`: nobody reads any more.
+    pub(super) async fn send(&self, batch: RecordBatch) -> bool {
+        self.sender.send(batch).await.is_ok()
+    }
+}
+
+/// Runs a reading task and streams what it puts into its outlet. The stream ends cleanly only if
+/// the task did; dropping the stream stops the task.
+pub(super) fn produce<F, T>(task: F) -> BoxStream<'static, Result<RecordBatch, SourceError>>
+where
+    F: FnOnce(Outlet) -> T,
+    T: Future<Output = Result<(), SourceError>> + Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(1);
+    let running = task(Outlet { sender });
+    // Spawned on the first poll, because a stream may be made where no runtime is.
+    enum State<T> {
+        Idle(T),
+        Running(AbortOnDropHandle<Result<(), SourceError>>),
+        Ended,
+    }
+    let state = (State::Idle(running), receiver);
+    stream::unfold(state, |(mut state, mut receiver)| async move {
+        if let State::Idle(task) = state {
+            state = State::Running(AbortOnDropHandle::new(tokio::spawn(task)));
+        }
+        let State::Running(handle) = state else {
+            return None;
+        };
+        if let Some(batch) = receiver.recv().await {
+            return Some((Ok(batch), (State::Running(handle), receiver)));
+        }
+        let error = match handle.await {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => error,
+            Err(_) => SourceError::Failed("the reader stopped unexpectedly".into()),
+        };
+        Some((Err(error), (State::Ended, receiver)))
+    })
+    .boxed()
+}
+
+/// Leaves out the first `skip` rows of a stream.
+pub(super) fn skipping(
+    batches: BoxStream<'static, Result<RecordBatch, SourceError>>,
+    skip: u64,
+) -> BoxStream<'static, Result<RecordBatch, SourceError>> {
+    if skip == 0 {
+        return batches;
+    }
+    batches
+        .try_filter_map({
+            let mut left = skip;
+            move |batch| {
+                let rows = batch.num_rows();
+                let kept = match usize::try_from(left) {
+                    Ok(left) if left < rows => Some(batch.slice(left, rows - left)),
+                    _ => None,
+                };
+                left = left.saturating_sub(rows as u64);
+                std::future::ready(Ok(kept))
+            }
+        })
+        .boxed()
+}
+
+/// Rows as a DataFusion table of one partition.
+#[derive(Debug)]
+pub(super) struct RowsTable {
+    rows: Arc<dyn Rows>,
+}
+
+impl RowsTable {
+    pub(super) fn new(rows: Arc<dyn Rows>) -> RowsTable {
+        RowsTable { rows }
+    }
+}
+
+/// What becomes of a filter. Here is the place to let a source apply simple, safe predicates;
+/// until then every filter is applied by whoever asked.
+fn pushdown(_filter: &Expr) -> TableProviderFilterPushDown {
+    TableProviderFilterPushDown::Unsupported
+}
+
+#[async_trait]
+impl TableProvider for RowsTable {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        Ok(filters.iter().map(|filter| pushdown(filter)).collect())
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let schema = self.rows.schema();
+        let columns = match projection {
+            Some(columns) => columns.clone(),
+            None => (0..schema.fields().len()).collect(),
+        };
+        let schema = projected(&schema, &columns);
+        let partition = RowsPartition {
+            rows: Arc::clone(&self.rows),
+            columns,
+            schema: Arc::clone(&schema),
+        };
+        Ok(Arc::new(StreamingTableExec::try_new(
+            schema,
+            vec![Arc::new(partition)],
+            None,
+            None,
+            false,
+            limit,
+        )?))
+    }
+}
+
+#[derive(Debug)]
+struct RowsPartition {
+    rows: Arc<dyn Rows>,
+    columns: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl PartitionStream for RowsPartition {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let batches = Arc::clone(&self.rows).stream(Wanted {
+            columns: self.columns.clone(),
+            ordered: false,
+            skip: 0,
+            batch_rows: context.session_config().batch_size(),
+        });
+        let batches = batches.map_err(|error| DataFusionError::External(Box::new(error)));
+        Box::pin(RecordBatchStreamAdapter::new(
+            Arc::clone(&self.schema),
+            batches,
+        ))
+    }
+}

@@ -1,0 +1,278 @@
+//! Running syncs: source → guard, batch by batch → sink, with a checkpoint after each delivery.
+//!
+//! `Runner` takes runs from the store and works on them; `run` is one run from its start or its
+//! last checkpoint to its end; `ledger` keeps its counts.
+
+mod ledger;
+mod run;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::catalog::{Checkpoint, Counts, Progress, Run, RunStatus};
+use crate::config::Retry;
+use crate::guard::Registry;
+use crate::reach::Reach;
+use crate::sink::Sinks;
+use crate::store::{Claimed, Store, StoreError};
+use crate::telemetry;
+
+/// Where the time is learnt from.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// How often an idle worker looks for runs that another process queued or left behind.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Why a sync was not triggered.
+#[derive(Debug, thiserror::Error)]
+pub enum TriggerError {
+    /// It is switched off.
+    #[error("the sync is disabled: enable it first")]
+    Disabled,
+    /// The store refused or could not be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How runs are worked on.
+#[derive(Clone, Copy, Debug)]
+pub struct RunSettings {
+    /// Runs at the same time; at least 1.
+    pub concurrent_runs: usize,
+    /// Most records that are read and judged at once; at least 1.
+    pub batch_rows: usize,
+    /// How long a run is held without a sign of life before another worker may take it.
+    pub lease: Duration,
+    /// How deliveries are repeated.
+    pub retry: Retry,
+}
+
+/// Starts runs and works on them. Cheap to clone; all clones are one worker.
+#[derive(Clone)]
+pub struct Runner {
+    /// Shared with the tasks of the runs.
+    shared: Arc<Shared>,
+}
+
+/// What every run of this worker shares.
+struct Shared {
+    store: Store,
+    registry: Arc<Registry>,
+    reach: Reach,
+    sinks: Sinks,
+    clock: Clock,
+    settings: RunSettings,
+    /// Rung when a run was queued here.
+    queued: Notify,
+}
+
+/// A run that this worker holds.
+struct Held {
+    run: Run,
+    progress: Progress,
+    /// Somebody asked to cancel it while nobody held it.
+    cancel_requested: bool,
+    /// The name the lease is held under: another for each claim, so that a run which was lost
+    /// cannot be written by the task that lost it.
+    worker: String,
+}
+
+impl Runner {
+    /// A worker that is not at work yet.
+    pub fn new(
+        store: Store,
+        registry: Arc<Registry>,
+        reach: Reach,
+        sinks: Sinks,
+        clock: Clock,
+        settings: RunSettings,
+    ) -> Self {
+        let queued = Notify::new();
+        let shared = Shared {
+            store,
+            registry,
+            reach,
+            sinks,
+            clock,
+            settings,
+            queued,
+        };
+        Runner {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Queues a run of a sync as an account; a worker takes it up at once.
+    pub async fn trigger(
+        &self,
+        workspace_id: Uuid,
+        sync_id: Uuid,
+        account_id: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<Run, TriggerError> {
+        let sync = self.shared.store.get_sync(workspace_id, sync_id).await?;
+        if !sync.enabled {
+            return Err(TriggerError::Disabled);
+        }
+        let run = Run {
+            id: Uuid::now_v7(),
+            workspace_id,
+            sync_id,
+            account_id,
+            status: RunStatus::Queued,
+            counts: Counts::default(),
+            withheld_by: Vec::new(),
+            policy_revision: None,
+            policy_revisions: Vec::new(),
+            started_at: None,
+            finished_at: None,
+            error: None,
+            created_at: now,
+            updated_at: now,
+        };
+        self.shared.store.insert_run(&run).await?;
+        self.shared.queued.notify_one();
+        Ok(run)
+    }
+
+    /// Cancels a run: at once if it is queued, else at its next checkpoint.
+    pub async fn cancel(
+        &self,
+        workspace_id: Uuid,
+        run_id: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<Run, StoreError> {
+        self.shared
+            .store
+            .cancel_run(workspace_id, run_id, now)
+            .await
+    }
+
+    /// Takes runs and works on them until `shutdown`; then lets each come to its next checkpoint,
+    /// gives its lease back, and returns.
+    pub async fn work(&self, shutdown: CancellationToken) {
+        let mut runs = JoinSet::new();
+        while !shutdown.is_cancelled() {
+            let free = self
+                .shared
+                .settings
+                .concurrent_runs
+                .saturating_sub(runs.len());
+            for _ in 0..free {
+                match self.shared.claim().await {
+                    Ok(Some(held)) => {
+                        let shared = Arc::clone(&self.shared);
+                        let shutdown = shutdown.clone();
+                        runs.spawn(async move { shared.execute(held, shutdown).await });
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot look for queued runs");
+                        break;
+                    }
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = self.shared.queued.notified() => {}
+                Some(_) = runs.join_next(), if !runs.is_empty() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+        while runs.join_next().await.is_some() {}
+    }
+}
+
+impl Shared {
+    fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    fn lease_until(&self) -> DateTime<Utc> {
+        let lease = TimeDelta::from_std(self.settings.lease).unwrap_or(TimeDelta::MAX);
+        self.now()
+            .checked_add_signed(lease)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    async fn claim(&self) -> Result<Option<Held>, StoreError> {
+        let worker = Uuid::now_v7().to_string();
+        let claimed = self
+            .store
+            .claim_run(&worker, self.now(), self.lease_until())
+            .await?;
+        Ok(claimed.map(
+            |Claimed {
+                 run,
+                 progress,
+                 cancel_requested,
+             }| Held {
+                run,
+                progress,
+                cancel_requested,
+                worker,
+            },
+        ))
+    }
+
+    async fn execute(&self, held: Held, shutdown: CancellationToken) {
+        let run = &held.run;
+        let (run_id, workspace_id) = (run.id, run.workspace_id);
+        let span = tracing::info_span!("run", %run_id, sync_id = %run.sync_id, %workspace_id);
+        let status = async {
+            tracing::info!("run started");
+            let outcome = AssertUnwindSafe(self.run(&held, shutdown))
+                .catch_unwind()
+                .await;
+            match outcome {
+                Ok(status) => status,
+                Err(_) => self.abandon(&held).await,
+            }
+        }
+        .instrument(span)
+        .await;
+        if let Some(status) = status {
+            metrics::counter!(telemetry::RUNS_TOTAL, telemetry::STATUS => status.as_str())
+                .increment(1);
+        }
+    }
+
+    /// Ends a run whose task panicked. What it had delivered since its last checkpoint is not
+    /// known, which is what the error says.
+    async fn abandon(&self, held: &Held) -> Option<RunStatus> {
+        let run = &held.run;
+        tracing::error!("run ended by an internal fault");
+        let error =
+            "an internal fault ended the run; the last batch may have been delivered in part";
+        let progress = match self.store.get_run(run.workspace_id, run.id).await {
+            Ok(run) => Progress {
+                checkpoint: Checkpoint::default(),
+                counts: run.counts,
+                withheld_by: run.withheld_by,
+                policy_revisions: run.policy_revisions,
+            },
+            Err(_) => held.progress.clone(),
+        };
+        let finished = self
+            .store
+            .finish_run(
+                run.id,
+                &held.worker,
+                RunStatus::Failed,
+                Some(error),
+                &progress,
+                self.now(),
+            )
+            .await;
+        finished.ok().map(|()| RunStatus::Failed)
+    }
+}

@@ -1,0 +1,26 @@
+//! The integration tests: one binary, because each one links the whole engine. `scripts/test`
+//! runs them with what they need.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and may tell about itself"
+)]
+
+mod api;
+mod columns;
+mod differential;
+mod filter_trees;
+mod kill;
+mod leak;
+mod oracle;
+mod receiver;
+mod rig;
+mod rules;
+mod sinks;
+mod sources;
+mod store_suite;
+mod support;
+mod sync_runs;

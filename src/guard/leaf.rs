@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, BooleanBufferBuilder,
-    OffsetSizeTrait, StructArray, downcast_primitive_array, make_array,
+    OffsetSizeTrait, StructArray, downcast_primitive_array,
 };
-use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::comparison;
+use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, i256};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::{Result, internal_err};
@@ -70,13 +71,11 @@ impl PhysicalExpr for StructField {
         let Some(child) = structs.columns().get(self.index) else {
             return internal_err!("{} has too few fields", self.parent);
         };
-        if child.data_type() == &DataType::Null {
+        let Some(nulls) = structs.nulls() else {
             return Ok(ColumnarValue::Array(Arc::clone(child)));
-        }
-        let nulls = NullBuffer::union(structs.nulls(), child.logical_nulls().as_ref());
-        // A dictionary keeps its keys, whose own NULLs are those of the column.
-        let data = child.to_data().into_builder().nulls(nulls).build()?;
-        Ok(ColumnarValue::Array(make_array(data)))
+        };
+        let absent = BooleanArray::new(!nulls.inner(), None);
+        Ok(ColumnarValue::Array(nullif(child, &absent)?))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -521,57 +520,75 @@ fn literal(pattern: &Pattern, array: &ArrayRef) -> Result<Option<BooleanArray>> 
     })
 }
 
-/// Where the elements of each list stand among the values.
-enum Lists<'a> {
-    Small(&'a [i32], ArrayRef),
-    Large(&'a [i64], ArrayRef),
-    Fixed(usize, ArrayRef),
+/// The elements of lists, and where those of each row stand among them.
+struct Lists<'a> {
+    elements: ArrayRef,
+    rows: Rows<'a>,
 }
 
+enum Rows<'a> {
+    Small(&'a [i32]),
+    Large(&'a [i64]),
+    Fixed(usize),
+}
+
+/// The lists of a column. Of a slice, only the elements that belong to it.
 fn list(array: &ArrayRef) -> Result<Lists<'_>> {
+    fn between<'a, O: OffsetSizeTrait>(
+        offsets: &'a [O],
+        values: &ArrayRef,
+        rows: impl Fn(&'a [O]) -> Rows<'a>,
+    ) -> Lists<'a> {
+        let start = offsets.first().map_or(0, |offset| offset.as_usize());
+        let end = offsets.last().map_or(0, |offset| offset.as_usize());
+        Lists {
+            elements: values.slice(start, end - start),
+            rows: rows(offsets),
+        }
+    }
     Ok(match array.data_type() {
         DataType::List(_) => {
             let lists = array.as_list::<i32>();
-            Lists::Small(lists.value_offsets(), Arc::clone(lists.values()))
+            between(lists.value_offsets(), lists.values(), Rows::Small)
         }
         DataType::LargeList(_) => {
             let lists = array.as_list::<i64>();
-            Lists::Large(lists.value_offsets(), Arc::clone(lists.values()))
+            between(lists.value_offsets(), lists.values(), Rows::Large)
         }
         DataType::FixedSizeList(_, _) => {
             let lists = array.as_fixed_size_list();
             let length = usize::try_from(lists.value_length()).unwrap_or(0);
-            Lists::Fixed(length, Arc::clone(lists.values()))
+            Lists {
+                elements: Arc::clone(lists.values()),
+                rows: Rows::Fixed(length),
+            }
         }
         other => return internal_err!("{other} is not a list"),
     })
 }
 
 impl Lists<'_> {
-    fn values(&self) -> &ArrayRef {
-        match self {
-            Lists::Small(_, values) | Lists::Large(_, values) | Lists::Fixed(_, values) => values,
-        }
-    }
-
     fn span(&self, row: usize) -> std::ops::Range<usize> {
         fn between<O: OffsetSizeTrait>(offsets: &[O], row: usize) -> std::ops::Range<usize> {
-            match (offsets.get(row), offsets.get(row + 1)) {
-                (Some(start), Some(end)) => start.as_usize()..end.as_usize(),
+            match (offsets.first(), offsets.get(row), offsets.get(row + 1)) {
+                (Some(first), Some(start), Some(end)) => {
+                    let first = first.as_usize();
+                    start.as_usize() - first..end.as_usize() - first
+                }
                 _ => 0..0,
             }
         }
-        match self {
-            Lists::Small(offsets, _) => between(offsets, row),
-            Lists::Large(offsets, _) => between(offsets, row),
-            Lists::Fixed(length, _) => row * length..(row + 1) * length,
+        match self.rows {
+            Rows::Small(offsets) => between(offsets, row),
+            Rows::Large(offsets) => between(offsets, row),
+            Rows::Fixed(length) => row * length..(row + 1) * length,
         }
     }
 }
 
 fn list_contains(array: &ArrayRef, each: &[ValueTest], negated: bool) -> Result<BooleanBuffer> {
     let lists = list(array)?;
-    let batch = single_column(Arc::clone(lists.values()))?;
+    let batch = single_column(Arc::clone(&lists.elements))?;
     let mut found: Option<BooleanBuffer> = None;
     for ValueTest(test) in each {
         let hits = definitely(test.evaluate(&batch)?, batch.num_rows())?;

@@ -148,7 +148,8 @@ fn fixed_point(text: &str, data_type: &DataType, scale: i8) -> Result<Ordinal, S
     }
 }
 
-/// The nearest float of the type, if its shortest decimal text is the number that was written.
+/// The nearest float of the type, if the number that was written is the float's shortest decimal
+/// text (as 0.1 is) or its exact value (as 2^60 is).
 fn float(text: &str, data_type: &DataType) -> Result<Ordinal, String> {
     let lost = || format!("a column of type {data_type} cannot hold this number exactly");
     let (value, shortest) = match data_type {
@@ -174,9 +175,15 @@ fn float(text: &str, data_type: &DataType) -> Result<Ordinal, String> {
     if !value.is_finite() {
         return Err(out_of_range(data_type));
     }
-    match (digits(text), digits(&shortest)) {
-        (Some(written), Some(held)) if written == held => Ok(float_key(data_type, value)),
-        _ => Err(lost()),
+    // No float has more decimal places than the smallest double.
+    let exact = format!("{value:.1074}");
+    let written = digits(text).ok_or_else(lost)?;
+    match [shortest, exact]
+        .iter()
+        .any(|held| digits(held).as_ref() == Some(&written))
+    {
+        true => Ok(float_key(data_type, value)),
+        false => Err(lost()),
     }
 }
 
@@ -194,19 +201,33 @@ fn half_precision(value: f32) -> Option<f64> {
 }
 
 fn date(text: &str) -> Option<NaiveDate> {
-    let shape = text.len() == 10 && text.is_ascii();
-    shape
+    // chrono takes signs, spaces and single digits as well.
+    has_shape(text, "0000-00-00")
         .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
         .flatten()
 }
 
 fn time(text: &str) -> Option<NaiveTime> {
-    let shape = text.get(2..3) == Some(":") && text.get(5..6) == Some(":");
+    let (whole, fraction) = match text.split_once('.') {
+        Some((whole, fraction)) => (whole, fraction.trim_end_matches('0')),
+        None => (text, "0"),
+    };
+    // chrono cuts a fraction after nine digits.
+    let shape = has_shape(whole, "00:00:00") && fraction.len() <= 9;
     let time = shape
         .then(|| NaiveTime::parse_from_str(text, "%H:%M:%S%.f").ok())
         .flatten()?;
     // A leap second has no place in Arrow's types.
     (time.nanosecond() < 1_000_000_000).then_some(time)
+}
+
+/// Whether a text has digits where the shape has zeros, and else is the shape.
+fn has_shape(text: &str, shape: &str) -> bool {
+    let same = |(byte, expected)| match expected {
+        b'0' => u8::is_ascii_digit(&byte),
+        expected => byte == expected,
+    };
+    text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(same)
 }
 
 enum Moment {
@@ -223,6 +244,7 @@ fn moment(text: &str) -> Option<Moment> {
     if let Some(time) = time(rest) {
         return Some(Moment::WallClock(day.and_time(time)));
     }
+    time(rest.get(..rest.find(['Z', 'z', '+', '-'])?)?)?;
     let instant = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
     (instant.nanosecond() < 1_000_000_000).then_some(Moment::Instant(instant))
 }
@@ -354,18 +376,17 @@ fn first_instant(wall: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
     if let Some(local) = zone.from_local_datetime(&wall).earliest() {
         return Some(local.to_utc());
     }
-    // In a gap: the clocks jump at the last instant that still exists, found to the second by
-    // halving the day before.
-    let (mut exists, mut missing) = (wall.checked_sub_days(chrono::Days::new(1))?, wall);
+    // In a gap: the clocks jump at the last second that still exists, found by halving the day
+    // before. They jump at a whole second, so fractions are left out.
+    let mut missing = wall.with_nanosecond(0)?;
+    let mut exists = missing.checked_sub_days(chrono::Days::new(1))?;
     while (missing - exists).num_seconds() > 1 {
-        let middle = exists + (missing - exists) / 2;
+        let middle = exists + TimeDelta::seconds((missing - exists).num_seconds() / 2);
         match zone.from_local_datetime(&middle).latest() {
             Some(_) => exists = middle,
             None => missing = middle,
         }
     }
     let last = zone.from_local_datetime(&exists).latest()?.to_utc();
-    let jump = last.checked_add_signed(TimeDelta::seconds(1))?;
-    // `exists` may carry a fraction of a second; the jump is at a whole one.
-    jump.with_nanosecond(0)
+    last.checked_add_signed(TimeDelta::seconds(1))
 }

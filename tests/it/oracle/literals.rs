@@ -107,19 +107,17 @@ fn number_of(text: &str, data_type: &DataType) -> Option<Cell> {
         DataType::UInt64 => integer(0, u64::MAX.into()),
         DataType::Float64 => {
             let nearest: f64 = text.parse().ok()?;
-            let same = nearest.is_finite() && Exact::parse(&format!("{nearest:e}"))? == exact;
-            same.then_some(Cell::Float(nearest))
+            same_float(nearest, &format!("{nearest:e}"), &exact).then_some(Cell::Float(nearest))
         }
         DataType::Float32 => {
             let nearest: f32 = text.parse().ok()?;
-            let same = nearest.is_finite() && Exact::parse(&format!("{nearest:e}"))? == exact;
-            same.then_some(Cell::Float(nearest.into()))
+            same_float(nearest.into(), &format!("{nearest:e}"), &exact)
+                .then_some(Cell::Float(nearest.into()))
         }
         DataType::Float16 => {
             let nearest = half(text.parse().ok()?);
             // So few halves are written short that only the exact number will do.
-            let same = nearest.is_finite() && Exact::parse(&format!("{nearest:e}"))? == exact;
-            same.then_some(Cell::Float(nearest))
+            same_float(nearest, &format!("{nearest:e}"), &exact).then_some(Cell::Float(nearest))
         }
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
@@ -128,6 +126,15 @@ fn number_of(text: &str, data_type: &DataType) -> Option<Cell> {
         DataType::Dictionary(_, value) => number_of(text, value),
         _ => None,
     }
+}
+
+/// Whether the number that was written is the float, by its shortest text or exactly.
+fn same_float(nearest: f64, shortest: &str, written: &Exact) -> bool {
+    let exactly = format!("{nearest:.1074}");
+    nearest.is_finite()
+        && [shortest, &exactly]
+            .iter()
+            .any(|text| Exact::parse(text).as_ref() == Some(written))
 }
 
 /// The nearest half float.

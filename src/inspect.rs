@@ -105,11 +105,12 @@ impl Inspector {
             .policies_in_force(&self.registry, workspace_id)
             .await?;
         let opened = source::open(&source, &model.query, &model.primary_key, &self.reach).await?;
-        let mut required = match requirements(&policies, &model, Some(destination_type)) {
-            // A draft is the policy that is missing.
-            Err(NoGuard::NoDestinationPolicy { .. }) if draft.is_some() => Vec::new(),
-            required => required?,
-        };
+        let mut required =
+            match requirements(&policies, &model, &opened.schema(), Some(destination_type)) {
+                // A draft is the policy that is missing.
+                Err(NoGuard::NoDestinationPolicy { .. }) if draft.is_some() => Vec::new(),
+                required => required?,
+            };
         required.extend(draft.map(|filter_tree| Requirement {
             policy_id: None,
             kind: PolicyKind::Draft,

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use arrow::datatypes::{Fields, SchemaRef};
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -105,7 +105,7 @@ impl Registry {
         destination_type: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Arc<Guard>, NoGuard> {
-        let requirements = requirements(policies, model, destination_type)?;
+        let requirements = requirements(policies, model, schema, destination_type)?;
         let relative = requirements
             .iter()
             .any(|requirement| requirement.filter_tree.is_relative());
@@ -128,17 +128,18 @@ impl Registry {
     }
 }
 
-/// What a record of a model must meet to go to a destination type.
+/// What a record of a model, which has these columns now, must meet to go to a destination type.
 pub fn requirements(
     policies: &PolicySet,
     model: &Model,
+    schema: &Schema,
     destination_type: Option<&str>,
 ) -> Result<Vec<Requirement>, NoGuard> {
     let Some(destination_type) = destination_type else {
         return Ok(Vec::new());
     };
     let requirements: Vec<_> = policies
-        .for_destination(model, destination_type)
+        .for_destination(model, schema, destination_type)
         .map(|policy| policy.requirement())
         .collect();
     if requirements.is_empty() && policies.require_destination_policy {

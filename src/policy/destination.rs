@@ -1,5 +1,6 @@
 //! Destination policies (seed 003): which records may be sent to a destination type.
 
+use arrow::datatypes::Schema;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
@@ -40,13 +41,18 @@ impl DestinationPolicy {
     /// Whether the policy governs a model: it names the model, or names none and the model's
     /// saved schema has every column that the tree reads.
     pub fn covers(&self, model: &Model) -> bool {
+        self.covers_with(model, &model.schema)
+    }
+
+    /// Whether the policy governs a model that turns out to have these columns. A source may
+    /// have gained columns since the model was saved.
+    pub fn covers_with(&self, model: &Model, schema: &Schema) -> bool {
         match self.parent_model_id {
             Some(id) => id == model.id,
-            None => self
-                .filter_tree
-                .columns()
-                .iter()
-                .all(|column| filter_tree::schema_has(&model.schema, column)),
+            None => {
+                let mut columns = self.filter_tree.columns().into_iter();
+                columns.all(|column| filter_tree::schema_has(schema, column))
+            }
         }
     }
 

@@ -5,6 +5,7 @@ pub mod destination;
 pub mod filter_tree;
 pub mod pack;
 
+use arrow::datatypes::Schema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -67,15 +68,19 @@ pub struct PolicySet {
 }
 
 impl PolicySet {
-    /// The enabled destination policies that cover a model for a destination type.
+    /// The enabled destination policies that cover a model for a destination type, by the
+    /// columns it was saved with or by those it has now.
     pub fn for_destination<'a>(
         &'a self,
         model: &'a crate::catalog::Model,
+        schema: &'a Schema,
         destination_type: &'a str,
     ) -> impl Iterator<Item = &'a DestinationPolicy> {
-        self.destination_policies
-            .iter()
-            .filter(move |p| p.enabled && p.destination_type == destination_type && p.covers(model))
+        self.destination_policies.iter().filter(move |policy| {
+            policy.enabled
+                && policy.destination_type == destination_type
+                && (policy.covers(model) || policy.covers_with(model, schema))
+        })
     }
 }
 

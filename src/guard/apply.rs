@@ -40,6 +40,7 @@ pub enum GuardError {
 pub struct Guarded {
     batch: RecordBatch,
     revision: Revision,
+    place: u64,
 }
 
 impl Guarded {
@@ -58,6 +59,16 @@ impl Guarded {
         self.revision
     }
 
+    /// The rows as those that are sent from a place of a run on: 0 where nobody said.
+    pub fn placed_at(self, place: u64) -> Guarded {
+        Guarded { place, ..self }
+    }
+
+    /// Where the first of the rows stands in the run: what tells equal rows apart.
+    pub fn place(&self) -> u64 {
+        self.place
+    }
+
     /// `length` of the rows from `offset` on, cut to those there are.
     pub fn slice(&self, offset: usize, length: usize) -> Guarded {
         let offset = offset.min(self.num_rows());
@@ -65,6 +76,7 @@ impl Guarded {
         Guarded {
             batch: self.batch.slice(offset, length),
             revision: self.revision,
+            place: self.place + offset as u64,
         }
     }
 
@@ -81,6 +93,7 @@ impl Guarded {
         Ok(Guarded {
             batch,
             revision: self.revision,
+            place: self.place,
         })
     }
 }
@@ -177,6 +190,7 @@ impl Guard {
         let guarded = Guarded {
             batch: guarded,
             revision: self.revision,
+            place: 0,
         };
         Ok(Verdict {
             guarded,

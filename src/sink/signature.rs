@@ -31,10 +31,12 @@ pub(super) fn sign(id: &str, timestamp: u64, body: &[u8], secret: &Secret) -> St
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// The id of a delivery: the same content within a run has the same one, and no other has.
-pub(super) fn delivery_id(run_id: Uuid, body: &[u8]) -> String {
+/// The id of a delivery: the same content at the same place of a run has the same one, and no
+/// other has. Without the place, records that are equal by right would look like a repetition.
+pub(super) fn delivery_id(run_id: Uuid, place: u64, body: &[u8]) -> String {
     let digest = Sha256::new()
         .chain_update(run_id.as_bytes())
+        .chain_update(place.to_be_bytes())
         .chain_update(body)
         .finalize();
     let mut id = String::from("sgb_");
@@ -95,9 +97,10 @@ mod tests {
     #[test]
     fn the_same_content_has_the_same_id_within_a_run_only() {
         let (run, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        assert_eq!(delivery_id(run, b"x"), delivery_id(run, b"x"));
-        assert_ne!(delivery_id(run, b"x"), delivery_id(run, b"y"));
-        assert_ne!(delivery_id(run, b"x"), delivery_id(other, b"x"));
-        assert_eq!(delivery_id(run, b"x").len(), 36);
+        assert_eq!(delivery_id(run, 7, b"x"), delivery_id(run, 7, b"x"));
+        assert_ne!(delivery_id(run, 7, b"x"), delivery_id(run, 7, b"y"));
+        assert_ne!(delivery_id(run, 7, b"x"), delivery_id(run, 8, b"x"));
+        assert_ne!(delivery_id(run, 7, b"x"), delivery_id(other, 7, b"x"));
+        assert_eq!(delivery_id(run, 7, b"x").len(), 36);
     }
 }

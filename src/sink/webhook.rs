@@ -242,9 +242,9 @@ impl WebhookSink {
         }
     }
 
-    async fn send(&self, body: Vec<u8>) -> Result<Response, SinkError> {
+    async fn send(&self, place: u64, body: Vec<u8>) -> Result<Response, SinkError> {
         self.check_literal()?;
-        let id = delivery_id(self.run_id, &body);
+        let id = delivery_id(self.run_id, place, &body);
         let mut request = self
             .http
             .post(self.settings.url.clone())
@@ -339,7 +339,7 @@ impl Attempt for WebhookSink {
             Err(error) => return Outcome::Stopped(SinkError::fatal(error.to_string())),
         };
         self.pace.admit(rows.num_rows()).await;
-        let response = match self.send(body).await {
+        let response = match self.send(rows.place(), body).await {
             Ok(response) => response,
             Err(error) => return Outcome::Stopped(error),
         };

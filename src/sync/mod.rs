@@ -1,8 +1,11 @@
 //! Running syncs: source → guard, batch by batch → sink, with a checkpoint after each delivery.
 //!
 //! `Runner` takes runs from the store and works on them; `run` is one run from its start or its
-//! last checkpoint to its end; `ledger` keeps its counts.
+//! last checkpoint to its end; `ledger` keeps its counts; `batches` and `columns` are what it
+//! reads.
 
+mod batches;
+mod columns;
 mod ledger;
 mod run;
 

@@ -3,22 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use backon::{BackoffBuilder, ExponentialBuilder};
-use futures::StreamExt;
-use futures::stream::BoxStream;
-use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
+use super::batches::{Batch, Batches};
+use super::columns::{read_columns, row_digest, sent_columns, sent_names, sent_schema};
 use super::ledger::{LastRow, Ledger};
 use super::{Held, Shared};
 use crate::catalog::{Counts, Destination, Model, Progress, RunStatus, Sync};
 use crate::guard::registry::NoGuard;
-use crate::guard::{Guard, GuardError, Verdict, mapped_schema};
+use crate::guard::{Guard, GuardError, Verdict};
 use crate::sink::{Opening, Sink, SinkError};
 use crate::source::{self, OpenModel, SourceError};
 use crate::store::StoreError;
@@ -148,9 +143,6 @@ impl Shared {
             return Err(Stop::Cancelled);
         }
         let run = &held.run;
-        if held.cancel_requested {
-            return Err(Stop::Cancelled);
-        }
         let workspace_id = run.workspace_id;
         let sync = self.store.get_sync(workspace_id, run.sync_id).await?;
         let model = self.store.get_model(workspace_id, sync.model_id).await?;
@@ -172,7 +164,8 @@ impl Shared {
             destination: &destination,
         };
         job.guard(&opened.schema()).await?;
-        let sent = sent_schema(&opened.schema(), &sync)?;
+        let sent = sent_schema(&opened.schema(), &sync)
+            .map_err(|error| Stop::Failed(error.to_string()))?;
         let primary_key = sent_names(&model.primary_key, &sync);
         let opening = Opening {
             run_id: run.id,
@@ -350,7 +343,9 @@ impl Job<'_> {
         let mut cursor = Cursor::new(&verdict);
         let mut pauses = self.pauses();
         loop {
-            let part = rows.slice(cursor.passed, sink.batch_rows().max(1));
+            let part = rows
+                .slice(cursor.passed, sink.batch_rows().max(1))
+                .placed_at(ledger.position());
             let written = match part.num_rows() {
                 0 => Default::default(),
                 _ => self.alive(ledger, sink.write(&part)).await?,
@@ -531,147 +526,4 @@ impl<'a> Cursor<'a> {
         let after = self.row - self.passed;
         (after - before, self.verdict.withheld_by(before, after))
     }
-}
-
-/// Records as they were read together.
-struct Batch {
-    /// Where the first of them stands in the model.
-    start: u64,
-    rows: RecordBatch,
-}
-
-impl Batch {
-    /// Where a record of the model stands in this batch, if it does.
-    fn place_of(&self, position: u64) -> Option<usize> {
-        let place = usize::try_from(position.checked_sub(self.start)?).ok()?;
-        (place < self.rows.num_rows()).then_some(place)
-    }
-}
-
-/// A stream of batches that is read one batch ahead, in a task of its own.
-struct Batches {
-    first: Option<Batch>,
-    rest: mpsc::Receiver<Result<RecordBatch, SourceError>>,
-    /// Where the next batch starts in the model.
-    start: u64,
-    /// Ends the reading when the run does; none once it has come to its own end.
-    reader: Option<AbortOnDropHandle<()>>,
-}
-
-impl Batches {
-    fn start(mut stream: BoxStream<'static, Result<RecordBatch, SourceError>>, start: u64) -> Self {
-        let (sender, rest) = mpsc::channel(1);
-        let reader = tokio::spawn(async move {
-            while let Some(batch) = stream.next().await {
-                if sender.send(batch).await.is_err() {
-                    break;
-                }
-            }
-        });
-        Batches {
-            first: None,
-            rest,
-            start,
-            reader: Some(AbortOnDropHandle::new(reader)),
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Batch>, SourceError> {
-        if let Some(batch) = self.first.take() {
-            return Ok(Some(batch));
-        }
-        let Some(rows) = self.rest.recv().await.transpose()? else {
-            // A reader that broke down must not look like the end of the model.
-            let ended = match self.reader.take() {
-                Some(reader) => reader.await,
-                None => Ok(()),
-            };
-            return match ended {
-                Ok(()) => Ok(None),
-                Err(_) => Err(SourceError::Failed(
-                    "the reader stopped unexpectedly".to_owned(),
-                )),
-            };
-        };
-        let start = self.start;
-        self.start += rows.num_rows() as u64;
-        Ok(Some(Batch { start, rows }))
-    }
-
-    fn put_back(&mut self, batch: Batch) {
-        self.first = Some(batch);
-    }
-}
-
-/// The columns that a sync sends and those that identify a record, in the model's order.
-fn sent_columns(schema: &SchemaRef, sync: &Sync, primary_key: &[String]) -> Vec<String> {
-    let sent = |name: &String| match &sync.mapping {
-        Some(mapping) => {
-            mapping.iter().any(|column| column.from == *name) || primary_key.contains(name)
-        }
-        None => true,
-    };
-    schema
-        .fields()
-        .iter()
-        .map(|field| field.name())
-        .filter(|name| sent(name))
-        .cloned()
-        .collect()
-}
-
-/// The columns to read: those that are sent and those that policies judge by.
-fn read_columns(schema: &SchemaRef, sent: &[String], guard: &Guard) -> Vec<String> {
-    let read = |name: &&String| sent.contains(name) || guard.columns().contains(name);
-    schema
-        .fields()
-        .iter()
-        .map(|field| field.name())
-        .filter(read)
-        .cloned()
-        .collect()
-}
-
-fn sent_schema(schema: &SchemaRef, sync: &Sync) -> Result<SchemaRef, Stop> {
-    match &sync.mapping {
-        None => Ok(Arc::clone(schema)),
-        Some(mapping) => {
-            mapped_schema(schema, mapping).map_err(|error| Stop::Failed(error.to_string()))
-        }
-    }
-}
-
-/// The primary key under the names it has at the destination; what is not sent is left out.
-fn sent_names(primary_key: &[String], sync: &Sync) -> Vec<String> {
-    match &sync.mapping {
-        None => primary_key.to_vec(),
-        Some(mapping) => primary_key
-            .iter()
-            .filter_map(|key| mapping.iter().find(|column| column.from == *key))
-            .map(|column| column.to.clone())
-            .collect(),
-    }
-}
-
-/// A digest of a record's columns, by which it is known again.
-fn row_digest(batch: &RecordBatch, row: usize, columns: &[String]) -> Option<String> {
-    let options = FormatOptions::new().with_null("\u{0}");
-    let mut digest = Sha256::new();
-    for name in columns {
-        let column = batch.column_by_name(name)?;
-        let text = ArrayFormatter::try_new(column.as_ref(), &options)
-            .ok()?
-            .value(row)
-            .try_to_string()
-            .ok()?;
-        digest.update((text.len() as u64).to_le_bytes());
-        digest.update(text.as_bytes());
-    }
-    Some(
-        digest
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    )
 }

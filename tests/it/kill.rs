@@ -2,6 +2,7 @@
 //! at random, too.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,10 +14,12 @@ use serde_json::json;
 use crate::receiver::{Delivery, Receiver, Reply};
 use crate::rig::{Client, KEY, Process, assert_balanced, assert_ended, text, until};
 use crate::support::temporary_folder;
+use crate::sync_runs::sources::sqlite_people;
 use crate::sync_runs::{hook, ids, not_from, passes, passing, people};
 
 const RECORDS: u64 = 60_000;
-const KILLS: usize = 50;
+/// For each kind of source.
+const KILLS: usize = 25;
 const FORBIDDEN: [&str; 1] = ["DE"];
 
 /// Small batches, so that there are many moments to be killed at, and no end of patience.
@@ -59,13 +62,21 @@ async fn moody(seed: u64, seen: &Seen) -> Receiver {
     .await
 }
 
-/// A sync of all records under a policy.
-async fn sync_of_all(client: &Client, receiver: &Receiver) -> String {
+/// A sync of all records under a policy. Its batches do not divide those that are read, so that
+/// short ones are among them.
+async fn sync_of_all(client: &Client, receiver: &Receiver, model: &str) -> String {
+    client
+        .policy(model, "webhook", not_from(FORBIDDEN[0]))
+        .await;
+    let destination = hook(client, receiver, 70).await;
+    client.sync(model, &destination, json!({})).await
+}
+
+async fn csv_people(client: &Client, files: &Path, count: u64) -> String {
+    std::fs::write(files.join("people.csv"), people(count)).unwrap();
     let source = client.source("files", json!({"path": "people.csv"})).await;
-    let model = client.model(&source, json!({"table": "files", "primary_key": ["id"]})).await;
-    client.policy(&model, "webhook", not_from(FORBIDDEN[0])).await;
-    let destination = hook(client, receiver, 100).await;
-    client.sync(&model, &destination, json!({})).await
+    let query = json!({"table": "files", "primary_key": ["id"]});
+    client.model(&source, query).await
 }
 
 fn is_final(run: &serde_json::Value) -> bool {
@@ -89,60 +100,75 @@ async fn moment(random: &mut StdRng, client: &Client, run_id: &str, seen: &Seen)
 async fn a_run_that_is_killed_again_and_again_loses_nothing_and_leaks_nothing() {
     let seed = match std::env::var("SYNCGUARD_TEST_SEED") {
         Ok(seed) => seed.parse().unwrap(),
-        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64,
+        Err(_) => SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_millis() as u64,
     };
     eprintln!("SYNCGUARD_TEST_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let (_guard, folder) = temporary_folder();
-    std::fs::create_dir_all(folder.join("data/files")).unwrap();
-    std::fs::write(folder.join("data/files/people.csv"), people(RECORDS)).unwrap();
+    let files = folder.join("data/files");
+    std::fs::create_dir_all(&files).unwrap();
     let seen = Seen::default();
     let receiver = moody(seed ^ 1, &seen).await;
     let mut process = Process::serve(&folder, &SETTINGS);
     let mut client = process.client(KEY).await;
-    let sync = sync_of_all(&client, &receiver).await;
+    // A file is read from its beginning to the place where to go on; a database is asked for
+    // what comes after.
+    let models = [
+        csv_people(&client, &files, RECORDS).await,
+        sqlite_people(&client, &files, RECORDS).await,
+    ];
+    let expected = passing(RECORDS, &FORBIDDEN);
+    let delivered = expected.len() as u64;
 
-    let (mut kills, mut runs) = (0, 0);
-    while kills < KILLS {
-        let mut before = Before {
-            requests: receiver.requests().len(),
-            records: receiver.records().len(),
-            repeated: receiver.repeated(),
-            allowed: kills + seen.lost_answers.load(Ordering::SeqCst),
-        };
-        let run_id = client.trigger(&sync).await;
-        runs += 1;
-        while !is_final(&client.run(&run_id).await) && kills < KILLS {
-            moment(&mut random, &client, &run_id, &seen).await;
-            process.kill();
-            kills += 1;
-            process = Process::serve(&folder, &SETTINGS);
-            // Some do not come far.
-            while kills < KILLS && random.random_bool(0.2) {
-                tokio::time::sleep(Duration::from_micros(random.random_range(0..150_000))).await;
+    for model in models {
+        let sync = sync_of_all(&client, &receiver, &model).await;
+        let (mut kills, mut runs) = (0, 0);
+        while kills < KILLS {
+            let before = Before {
+                requests: receiver.requests().len(),
+                records: receiver.records().len(),
+                repeated: receiver.repeated(),
+                interruptions: kills + seen.lost_answers.load(Ordering::SeqCst),
+            };
+            let run_id = client.trigger(&sync).await;
+            runs += 1;
+            while !is_final(&client.run(&run_id).await) && kills < KILLS {
+                moment(&mut random, &client, &run_id, &seen).await;
                 process.kill();
                 kills += 1;
                 process = Process::serve(&folder, &SETTINGS);
+                // Some do not come far.
+                while kills < KILLS && random.random_bool(0.2) {
+                    let short = Duration::from_micros(random.random_range(0..150_000));
+                    tokio::time::sleep(short).await;
+                    process.kill();
+                    kills += 1;
+                    process = Process::serve(&folder, &SETTINGS);
+                }
+                client = process.client(KEY).await;
             }
-            client = process.client(KEY).await;
+            let run = client.ended(&run_id).await;
+            let withheld = RECORDS - delivered;
+            let counts = json!({"read": RECORDS, "delivered": delivered, "withheld": withheld});
+            assert_ended(&run, "succeeded", counts);
+            let interruptions = kills + seen.lost_answers.load(Ordering::SeqCst);
+            check(
+                &receiver,
+                &before,
+                &expected,
+                interruptions - before.interruptions,
+            );
         }
-        let run = client.ended(&run_id).await;
-        let expected = passing(RECORDS, &FORBIDDEN);
-        let delivered = expected.len() as u64;
-        assert_ended(
-            &run,
-            "succeeded",
-            json!({"read": RECORDS, "delivered": delivered, "withheld": RECORDS - delivered}),
+        eprintln!(
+            "{kills} kills in {runs} runs; so far {} requests, {} lost answers, {} batches taken twice",
+            receiver.requests().len(),
+            seen.lost_answers.load(Ordering::SeqCst),
+            receiver.repeated(),
         );
-        before.allowed = kills + seen.lost_answers.load(Ordering::SeqCst) - before.allowed;
-        check(&receiver, &before, &expected);
     }
-    eprintln!(
-        "{kills} kills in {runs} runs; {} requests, {} lost answers, {} batches taken twice",
-        receiver.requests().len(),
-        seen.lost_answers.load(Ordering::SeqCst),
-        receiver.repeated(),
-    );
 }
 
 /// How things stood before a run.
@@ -150,15 +176,18 @@ struct Before {
     requests: usize,
     records: usize,
     repeated: usize,
-    /// How many batches may have been taken twice: one for each kill and each lost answer.
-    allowed: usize,
+    /// Kills and lost answers: each may make one batch come twice.
+    interruptions: usize,
 }
 
-fn check(receiver: &Receiver, before: &Before, expected: &[u64]) {
+fn check(receiver: &Receiver, before: &Before, expected: &[u64], interruptions: usize) {
     // What came again under its key is there once, so nothing came under two keys.
     assert_eq!(ids(&receiver.records()[before.records..]), expected);
     let repeated = receiver.repeated() - before.repeated;
-    assert!(repeated <= before.allowed, "{repeated} batches came twice, {} may", before.allowed);
+    assert!(
+        repeated <= interruptions,
+        "{repeated} batches came twice, {interruptions} may"
+    );
     let mut key_of: HashMap<u64, String> = HashMap::new();
     for delivery in &receiver.requests()[before.requests..] {
         assert_eq!(delivery.headers["idempotency-key"], delivery.id.as_str());
@@ -173,13 +202,14 @@ fn check(receiver: &Receiver, before: &Before, expected: &[u64]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_program_drains_and_the_next_one_finishes_the_run() {
     let (_guard, folder) = temporary_folder();
-    std::fs::create_dir_all(folder.join("data/files")).unwrap();
-    std::fs::write(folder.join("data/files/people.csv"), people(20_000)).unwrap();
+    let files = folder.join("data/files");
+    std::fs::create_dir_all(&files).unwrap();
     let slow = |_: &Delivery| Reply::Slow(Duration::from_millis(5), Box::new(Reply::Accept));
     let receiver = Receiver::start(slow).await;
     let mut process = Process::serve(&folder, &SETTINGS);
     let mut client = process.client(KEY).await;
-    let sync = sync_of_all(&client, &receiver).await;
+    let model = csv_people(&client, &files, 20_000).await;
+    let sync = sync_of_all(&client, &receiver, &model).await;
     let run_id = client.trigger(&sync).await;
     for requests in [5, 20, 40] {
         until("the run does not go on", async || {

@@ -249,10 +249,7 @@ async fn csv_types_come_with_nulls() {
 
 #[tokio::test]
 async fn csv_line_with_wrong_field_count_is_an_error_with_its_line() {
-    for (broken, what) in [
-        ("secret", "has 1 fields"),
-        ("secret,2,3", "has 3 fields"),
-    ] {
+    for (broken, what) in [("secret", "has 1 fields"), ("secret,2,3", "has 3 fields")] {
         let dir = temp();
         write(
             &dir,
@@ -287,7 +284,7 @@ async fn csv_line_broken_after_the_sample_ends_the_read() {
         let error = loop {
             match batches.try_next().await {
                 Ok(Some(batch)) => read += batch.num_rows(),
-                Ok(None) => panic!("a broken file must not look whole"),
+                Ok(None) => panic!("a file broken by {broken:?} must not look whole"),
                 Err(error) => break error.to_string(),
             }
         };
@@ -543,11 +540,11 @@ async fn files_come_sorted_by_path() {
         all
     );
     assert_eq!(
-        Case::files(dir.path(), "f/**/*.csv")
+        Case::files(dir.path(), "f/[a-z]*/*.csv")
             .rows()
             .await
             .expect("it reads"),
-        all[..]
+        all[2..]
     );
     assert_eq!(
         Case::files(dir.path(), "f/?.csv")
@@ -1175,11 +1172,11 @@ async fn postgres_reads_resume_anywhere() {
     run(
         &url,
         "CREATE TABLE t (id int PRIMARY KEY, name text);
-         INSERT INTO t SELECT (n * 7919) % 10007, 'name ' || n FROM generate_series(1, 10000) n;",
+         INSERT INTO t SELECT (n * 7919) % 2003, 'name ' || n FROM generate_series(1, 2000) n;",
     )
     .await;
-    check_resumes(Case::postgres(&url, "t").key(&["id"]), 10_000).await;
-    check_resumes(Case::postgres(&url, "public.t"), 10_000).await;
+    check_resumes(Case::postgres(&url, "t").key(&["id"]), 2_000).await;
+    check_resumes(Case::postgres(&url, "public.t"), 2_000).await;
     let sql = "SELECT id % 100 AS bucket, count(*) AS n FROM t GROUP BY 1 -- by bucket";
     check_resumes(Case::postgres(&url, "").sql(sql).key(&["bucket"]), 100).await;
     let model = Case::postgres(&url, "t")
@@ -1187,7 +1184,7 @@ async fn postgres_reads_resume_anywhere() {
         .open()
         .await
         .expect("it opens");
-    let name = rows(&model, Some(&["name".to_owned()]), 9_999, 10)
+    let name = rows(&model, Some(&["name".to_owned()]), 1_999, 10)
         .await
         .expect("it reads");
     assert_eq!(name.len(), 1);
@@ -1196,7 +1193,8 @@ async fn postgres_reads_resume_anywhere() {
 #[tokio::test]
 async fn postgres_stops_where_the_reader_stops() {
     let url = support::fresh_postgres().await;
-    let case = Case::postgres(&url, "").sql("SELECT n FROM generate_series(1, 1000000000) AS n");
+    let case = Case::postgres(&url, "")
+        .sql("SELECT a.attname FROM pg_attribute a, pg_attribute b, pg_attribute c");
     let model = case.open().await.expect("it opens");
     let mut batches = model.read(None, 0, 100).await.expect("it starts");
     let first = batches

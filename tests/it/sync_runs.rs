@@ -3,7 +3,7 @@
 mod faults;
 mod policies;
 mod resumed;
-mod sources;
+pub(crate) mod sources;
 
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -194,7 +194,7 @@ async fn a_preview_without_a_policy_reads_no_column_and_counts_all() {
         .model(&source, json!({"sql": "SELECT id FROM files"}))
         .await;
     let postgres = sources::postgres_people(&rig.client, 1203).await;
-    let sqlite = sources::sqlite_people(&rig, 1203).await;
+    let sqlite = sources::sqlite_people(&rig.client, &rig.files(), 1203).await;
     for model in [model, copy, constant, postgres, sqlite] {
         let body = json!({"model_id": model, "destination_type": "webhook"});
         let preview = rig.client.post("preview", body).await;
@@ -207,13 +207,13 @@ async fn a_preview_without_a_policy_reads_no_column_and_counts_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_run_stops_at_a_checkpoint() {
     let rig = Rig::start(|_| {}).await;
-    let (receiver, gate) = gated(2, Reply::Accept).await;
+    let (receiver, gate) = gated(1, Reply::Accept).await;
     let model = rig.csv_model("people.csv", &people(5000)).await;
     rig.client.policy(&model, "webhook", not_from("DE")).await;
     let destination = hook(&rig.client, &receiver, 100).await;
     let sync = rig.client.sync(&model, &destination, json!({})).await;
     let run_id = rig.client.trigger(&sync).await;
-    requested(&receiver, 3).await;
+    requested(&receiver, 2).await;
     assert_eq!(
         rig.client
             .post(&format!("runs/{run_id}/cancel"), json!({}))

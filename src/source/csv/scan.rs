@@ -153,6 +153,9 @@ impl<'a> Scan<'a> {
             }
             self.fed += read;
         }
+        if self.ended && self.fed == self.window.len() {
+            self.check_end()?;
+        }
         let batch = self
             .decoder
             .flush()
@@ -265,7 +268,13 @@ struct Records<'a> {
 
 impl<'a> Records<'a> {
     fn new(bytes: &'a [u8]) -> Records<'a> {
-        Records { bytes, at: 0, line: 0, complete: false, open_quote: false }
+        Records {
+            bytes,
+            at: 0,
+            line: 0,
+            complete: false,
+            open_quote: false,
+        }
     }
 }
 

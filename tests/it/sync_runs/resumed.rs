@@ -128,7 +128,7 @@ async fn a_delivery_that_is_repeated_after_a_restart_keeps_its_key() {
         .await;
         let model = match source {
             "csv" => rig.csv_model("people.csv", &people(3000)).await,
-            "sqlite" => sources::sqlite_people(&rig, 3000).await,
+            "sqlite" => sources::sqlite_people(&rig.client, &rig.files(), 3000).await,
             "postgres" => sources::postgres_people(&rig.client, 3000).await,
             kind => sources::people_in(&rig, kind, 3000).await,
         };

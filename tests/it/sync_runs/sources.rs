@@ -1,6 +1,7 @@
 //! The same records, wherever they are read from.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
@@ -39,12 +40,9 @@ pub(super) async fn postgres_people(client: &Client, count: u64) -> String {
         .await
 }
 
-/// A model of [`people`] in a SQLite database.
-pub(super) async fn sqlite_people(rig: &Rig, count: u64) -> String {
-    let url = format!(
-        "sqlite://{}?mode=rwc",
-        rig.files().join("people.db").display()
-    );
+/// A model of [`people`] in a SQLite database, in a folder that sources may use.
+pub(crate) async fn sqlite_people(client: &Client, files: &Path, count: u64) -> String {
+    let url = format!("sqlite://{}?mode=rwc", files.join("people.db").display());
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
     let sql = format!(
         "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, country TEXT, consent BOOLEAN);
@@ -54,11 +52,8 @@ pub(super) async fn sqlite_people(rig: &Rig, count: u64) -> String {
     );
     connection.execute(AssertSqlSafe(sql)).await.unwrap();
     connection.close().await.unwrap();
-    let source = rig
-        .client
-        .source("sqlite", json!({"path": "people.db"}))
-        .await;
-    rig.client
+    let source = client.source("sqlite", json!({"path": "people.db"})).await;
+    client
         .model(&source, json!({"table": "people", "primary_key": ["id"]}))
         .await
 }

@@ -59,12 +59,13 @@ impl Guarded {
         self.revision
     }
 
-    /// The rows as those that are sent from a place of a run on: 0 where nobody said.
+    /// The same rows, the first of which is the `place`-th that a run lets pass, counted from 0;
+    /// 0 where nobody said.
     pub fn placed_at(self, place: u64) -> Guarded {
         Guarded { place, ..self }
     }
 
-    /// Where the first of the rows stands in the run: what tells equal rows apart.
+    /// Where the first of the rows stands among those a run lets pass: it tells equal rows apart.
     pub fn place(&self) -> u64 {
         self.place
     }

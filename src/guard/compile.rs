@@ -223,7 +223,15 @@ impl Compiler<'_> {
             DataType::Dictionary(_, values) => values.as_ref().clone(),
             other => other.clone(),
         };
-        let values = values(condition, &data_type, negated, self.now)?;
+        let values = values(condition, &data_type, negated, self.now).map_err(|mut faults| {
+            for fault in faults
+                .iter_mut()
+                .filter(|fault| fault.path.starts_with(".value"))
+            {
+                fault.message = format!("column \"{}\": {}", condition.column, fault.message);
+            }
+            faults
+        })?;
         let column = Column {
             root: found.root,
             children: found.children,

@@ -52,6 +52,12 @@ impl Ledger {
         &self.progress
     }
 
+    /// Records that were let pass so far: where the next delivery stands among them.
+    pub(super) fn sent(&self) -> u64 {
+        let counts = self.progress.counts;
+        counts.delivered + counts.rejected + counts.failed
+    }
+
     /// Records read so far: where the next one stands in the model.
     pub(super) fn position(&self) -> u64 {
         self.progress.checkpoint.rows

@@ -345,7 +345,7 @@ impl Job<'_> {
         loop {
             let part = rows
                 .slice(cursor.passed, sink.batch_rows().max(1))
-                .placed_at(ledger.position());
+                .placed_at(ledger.sent());
             let written = match part.num_rows() {
                 0 => Default::default(),
                 _ => self.alive(ledger, sink.write(&part)).await?,

@@ -222,12 +222,12 @@ async fn a_cancelled_run_stops_at_a_checkpoint() {
     );
     gate.open();
     let run = rig.client.ended(&run_id).await;
-    let sent = passing(5000, &["DE"])[..300].to_vec();
-    let read = sent[299];
+    let sent = passing(5000, &["DE"])[..200].to_vec();
+    let read = sent[199];
     assert_ended(
         &run,
         "cancelled",
-        json!({"read": read, "delivered": 300, "withheld": read - 300}),
+        json!({"read": read, "delivered": 200, "withheld": read - 200}),
     );
     assert_eq!(ids(&receiver.records()), sent);
 }

@@ -208,7 +208,7 @@ async fn measure() {
         workspace_id,
         parent_model_id: Some(sync.model_id),
         destination_type: "file".to_owned(),
-        name: "bench".to_owned(),
+        name: format!("bench {}", document["column"]),
         description: String::new(),
         filter_tree: FilterTree::parse(&document).unwrap(),
         filter_tree_json: document,

@@ -107,6 +107,19 @@ impl Principal {
     }
 }
 
+/// Who changes something, when, and by which request: what the audit log tells of every change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Act {
+    /// The account.
+    pub account_id: Uuid,
+    /// The key it used; `None` where a process of ours acts for it.
+    pub key_id: Option<Uuid>,
+    /// The request, as its answer names it.
+    pub request_id: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
 /// The text of an API key, `sgk_<public id>_<secret>`. A bootstrap key may have any other form.
 ///
 /// It is compared and stored as a digest, found by its public id, and shown once.

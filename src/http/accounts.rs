@@ -31,7 +31,7 @@ pub(crate) async fn get_account(
     caller: Caller,
     Ids(id): Ids<Uuid>,
 ) -> Result<Json<Account>, ApiError> {
-    if id != caller.0.account.id {
+    if id != caller.principal.account.id {
         caller.owner_somewhere(&api).await?;
     }
     Ok(Json(api.store.get_account(id).await?))
@@ -118,7 +118,7 @@ pub(crate) async fn list_keys(
     caller: Caller,
     Ids(id): Ids<Uuid>,
 ) -> Result<Json<Vec<ApiKey>>, ApiError> {
-    if id != caller.0.account.id {
+    if id != caller.principal.account.id {
         caller.governs(&api, id).await?;
     }
     Ok(Json(api.store.list_keys(id).await?))
@@ -159,7 +159,7 @@ pub(crate) async fn create_key(
         fields.fault("$.expires_at", "expected a time to come");
     }
     fields.finish()?;
-    let held = &caller.0.scopes;
+    let held = &caller.principal.scopes;
     let held = |scope: &String| held.iter().any(|own| own == "*" || own == scope);
     if let Some(scope) = scopes.iter().find(|scope| !held(scope)) {
         let message = format!("your API key lacks the scope {scope} and cannot pass it on");

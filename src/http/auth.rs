@@ -7,11 +7,15 @@ use uuid::Uuid;
 
 use super::Api;
 use super::error::ApiError;
-use crate::principal::{KeyText, OWNER, Principal, role_grants};
+use super::trace::RequestId;
+use crate::principal::{Act, KeyText, OWNER, Principal, role_grants};
 
-/// A caller with a working API key.
+/// A caller with a working API key, and the id of the request.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller(pub(crate) Principal);
+pub(crate) struct Caller {
+    pub(crate) principal: Principal,
+    request_id: Option<String>,
+}
 
 /// Proof that the caller is a member of a workspace and holds the permission that was asked for.
 #[derive(Clone, Debug)]
@@ -44,11 +48,16 @@ impl FromRequestParts<Api> for Caller {
                         .expires_at
                         .is_none_or(|expires_at| now < expires_at) =>
             {
-                Ok(Caller(Principal {
+                let principal = Principal {
                     account: stored.account,
                     key_id: stored.key.id,
                     scopes: stored.key.scopes,
-                }))
+                };
+                let request_id = parts.extensions.get::<RequestId>();
+                Ok(Caller {
+                    principal,
+                    request_id: request_id.map(|RequestId(id)| id.clone()),
+                })
             }
             _ => Err(ApiError::unauthorized()),
         }
@@ -65,6 +74,16 @@ fn presented_key(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Caller {
+    /// What the audit log tells of a change that this request makes now.
+    pub(crate) fn act(&self, api: &Api) -> Act {
+        Act {
+            account_id: self.principal.account.id,
+            key_id: Some(self.principal.key_id),
+            request_id: self.request_id.clone(),
+            at: (api.clock)(),
+        }
+    }
+
     /// The caller as a member of a workspace who holds a permission such as `sources.read`.
     ///
     /// To somebody who is no member the workspace does not exist.
@@ -74,7 +93,7 @@ impl Caller {
         workspace_id: Uuid,
         permission: &str,
     ) -> Result<Member, ApiError> {
-        let account_id = self.0.account.id;
+        let account_id = self.principal.account.id;
         let role = api.store.member_role(workspace_id, account_id).await?;
         let role_id = role.ok_or_else(|| ApiError::not_found("workspace"))?;
         if !role_grants(role_id, permission) {
@@ -92,7 +111,7 @@ impl Caller {
 
     /// Whether the key's scopes cover a permission.
     pub(crate) fn in_scope(&self, permission: &str) -> Result<(), ApiError> {
-        if self.0.in_scope(permission) {
+        if self.principal.in_scope(permission) {
             return Ok(());
         }
         let scope = permission.replacen('.', ":", 1);
@@ -104,7 +123,7 @@ impl Caller {
     /// Requires the owner role in some workspace, which the account catalog asks for.
     pub(crate) async fn owner_somewhere(&self, api: &Api) -> Result<(), ApiError> {
         self.in_scope("workspace.members")?;
-        let id = self.0.account.id;
+        let id = self.principal.account.id;
         for workspace in api.store.list_workspaces(id).await? {
             if api.store.member_role(workspace.id, id).await? == Some(OWNER) {
                 return Ok(());
@@ -118,7 +137,7 @@ impl Caller {
     /// Requires that the caller may act for an account: it is their own, or they own every
     /// workspace it belongs to. Otherwise a key for it would open what they cannot open.
     pub(crate) async fn governs(&self, api: &Api, account_id: Uuid) -> Result<(), ApiError> {
-        if account_id == self.0.account.id {
+        if account_id == self.principal.account.id {
             return self.in_scope("workspace.members");
         }
         self.owner_somewhere(api).await?;
@@ -126,7 +145,7 @@ impl Caller {
         for workspace in api.store.list_workspaces(account_id).await? {
             if api
                 .store
-                .member_role(workspace.id, self.0.account.id)
+                .member_role(workspace.id, self.principal.account.id)
                 .await?
                 != Some(OWNER)
             {

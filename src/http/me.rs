@@ -11,7 +11,7 @@ use super::error::ApiError;
 /// The caller's account, the scopes of the key in use, and the workspaces with the caller's role.
 pub(crate) async fn get_me(
     State(api): State<Api>,
-    Caller(principal): Caller,
+    Caller { principal, .. }: Caller,
 ) -> Result<Json<Value>, ApiError> {
     let mut workspaces = Vec::new();
     for workspace in api.store.list_workspaces(principal.account.id).await? {

@@ -13,8 +13,12 @@ use crate::telemetry;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request, as its answer names it.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) String);
+
 /// Takes the caller's request id or makes one, and sends it back.
-pub(crate) async fn trace(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(crate) async fn trace(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = match request
         .headers()
@@ -24,6 +28,7 @@ pub(crate) async fn trace(State(api): State<Api>, request: Request, next: Next) 
         Some(id) if is_request_id(id) => id.to_owned(),
         _ => (api.new_id)().to_string(),
     };
+    request.extensions_mut().insert(RequestId(id.clone()));
     let method = method_label(request.method().as_str());
     let path = request.extensions().get::<MatchedPath>();
     let route = path.map_or("unmatched", MatchedPath::as_str).to_owned();

@@ -30,7 +30,7 @@ pub(crate) async fn list_workspaces(
     caller: Caller,
 ) -> Result<Json<Vec<Workspace>>, ApiError> {
     caller.in_scope("workspace.read")?;
-    Ok(Json(api.store.list_workspaces(caller.0.account.id).await?))
+    Ok(Json(api.store.list_workspaces(caller.principal.account.id).await?))
 }
 
 /// One workspace.
@@ -61,7 +61,7 @@ pub(crate) async fn create_workspace(
         updated_at: now,
     };
     api.store
-        .insert_workspace(&workspace, caller.0.account.id)
+        .insert_workspace(&workspace, caller.principal.account.id)
         .await?;
     Ok((StatusCode::CREATED, Json(workspace)))
 }

@@ -9,8 +9,6 @@
 //! columns may be written short: `["country", "in", ["DE"]]` is a condition, and
 //! `["name", "equals", "x", {"case_sensitive": false}]` one with more keys.
 
-use std::path::Path;
-
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -19,6 +17,7 @@ use syncguard::policy::{Fault, FilterTree, PolicyKind, Requirement};
 
 use crate::columns::{batch, schema};
 use crate::oracle::Judge;
+use crate::support::repository_file;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +38,7 @@ struct Case {
 
 #[test]
 fn every_example_has_its_outcome() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/filter_trees");
+    let folder = repository_file("fixtures/filter_trees");
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -22,7 +22,7 @@ use syncguard::source::{self, OpenModel, SourceError};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::support;
+use crate::support::{self, repository_file};
 
 fn reach(root: &Path) -> Reach {
     let loopback = ["127.0.0.0/8", "::1/128"].map(|net| net.parse().expect("a network"));
@@ -166,8 +166,7 @@ fn temp() -> TempDir {
 }
 
 fn shared() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/data")
+    repository_file("../shared/data")
         .canonicalize()
         .expect("the data")
 }

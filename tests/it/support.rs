@@ -27,9 +27,7 @@ pub(crate) async fn fresh_postgres() -> String {
 
 /// A file of the data that stands beside the checkout.
 pub(crate) fn shared_data(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/data")
-        .join(name);
+    let path = repository_file("../shared/data").join(name);
     path.canonicalize().unwrap_or_else(|error| {
         panic!(
             "this test needs {}, in the folder shared/ beside the checkout: {error}",
@@ -38,9 +36,12 @@ pub(crate) fn shared_data(name: &str) -> PathBuf {
     })
 }
 
-/// A file of the repository.
+/// A file of the repository. Asked when the test runs: checkouts that share a target directory
+/// share its binaries, too.
 pub(crate) fn repository_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    let checkout =
+        std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo tells where the checkout is");
+    Path::new(&checkout).join(name)
 }
 
 /// A folder that is gone when the value is dropped; its path has no links in it.

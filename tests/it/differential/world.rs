@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::columns::{column, parse_type};
+use crate::support::repository_file;
 
 /// Rows of the batch that all cases of a world slice from.
 const WORLD_ROWS: usize = 1024;
@@ -99,7 +100,7 @@ pub(crate) struct Columns {
 }
 impl Columns {
     fn new() -> Columns {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/differential.json");
+        let path = repository_file("fixtures/differential.json");
         let plan: Plan = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let mut addresses = vec![];
         let fields = sources(&plan, &plan.columns, "", &mut addresses);

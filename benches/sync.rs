@@ -27,7 +27,8 @@ use syncguard::catalog::{
 };
 use syncguard::config::Settings;
 use syncguard::http::Api;
-use syncguard::policy::{Change, DestinationPolicy, FilterTree};
+use syncguard::policy::{Change, DestinationPolicy, Edit, FilterDocument};
+use syncguard::principal::Act;
 use syncguard::source;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -91,7 +92,8 @@ async fn prepare(api: &Api) -> (Uuid, Uuid, Sync) {
         created_at: now,
         updated_at: now,
     };
-    api.store.insert_source(&source).await.unwrap();
+    let act = Act::on_behalf_of(owner, now);
+    api.store.insert_source(&source, &act).await.unwrap();
     let query = ModelQuery::Table("customers".to_owned());
     let opened = source::open(&source, &query, &[], &api.reach)
         .await
@@ -107,9 +109,9 @@ async fn prepare(api: &Api) -> (Uuid, Uuid, Sync) {
         created_at: now,
         updated_at: now,
     };
-    let change = Change::PutModel(Box::new(model.clone()));
+    let changes = [Change::Model(Edit::create(model.clone()))];
     api.publisher
-        .publish(workspace_id, change, owner, now)
+        .publish(workspace_id, &changes, &act)
         .await
         .unwrap();
     let destination = Destination {
@@ -122,7 +124,10 @@ async fn prepare(api: &Api) -> (Uuid, Uuid, Sync) {
         created_at: now,
         updated_at: now,
     };
-    api.store.insert_destination(&destination).await.unwrap();
+    api.store
+        .insert_destination(&destination, &act)
+        .await
+        .unwrap();
     let sync = Sync {
         id: Uuid::now_v7(),
         workspace_id,
@@ -138,15 +143,16 @@ async fn prepare(api: &Api) -> (Uuid, Uuid, Sync) {
         created_at: now,
         updated_at: now,
     };
-    api.store.insert_sync(&sync).await.unwrap();
+    api.store.insert_sync(&sync, &act).await.unwrap();
     (workspace_id, owner, sync)
 }
 
 async fn run(api: &Api, sync: &Sync) -> (Run, Duration) {
     let started = Instant::now();
+    let act = Act::on_behalf_of(sync.owner_id, Utc::now());
     let run = api
         .runner
-        .trigger(sync.workspace_id, sync.id, sync.owner_id, Utc::now())
+        .trigger(sync.workspace_id, sync.id, &act)
         .await
         .unwrap();
     loop {
@@ -210,8 +216,7 @@ async fn measure() {
         destination_type: "file".to_owned(),
         name: format!("bench {}", document["column"]),
         description: String::new(),
-        filter_tree: FilterTree::parse(&document).unwrap(),
-        filter_tree_json: document,
+        filter_tree: FilterDocument::parse(document).unwrap(),
         enabled: true,
         created_by: owner,
         created_at: now,
@@ -220,18 +225,19 @@ async fn measure() {
     let mut ratios = Vec::new();
     for round in 0..=ROUNDS {
         let (_, unguarded) = run(api, &sync).await;
-        for policy in policies.clone() {
-            let change = Change::PutDestinationPolicy(Box::new(policy));
+        let act = Act::on_behalf_of(owner, now);
+        for policy in &policies {
+            let change = Change::DestinationPolicy(Edit::create(policy.clone()));
             api.publisher
-                .publish(workspace_id, change, owner, now)
+                .publish(workspace_id, &[change], &act)
                 .await
                 .unwrap();
         }
         let (_, guarded) = run(api, &sync).await;
         for policy in &policies {
-            let change = Change::DeleteDestinationPolicy(policy.id);
+            let change = Change::DestinationPolicy(Edit::delete(Arc::new(policy.clone())));
             api.publisher
-                .publish(workspace_id, change, owner, now)
+                .publish(workspace_id, &[change], &act)
                 .await
                 .unwrap();
         }

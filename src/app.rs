@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::catalog::Workspace;
 use crate::config::Config;
 use crate::guard::Registry;
-use crate::http::{self, Api};
+use crate::http::{self, Api, Limits};
 use crate::inspect::Inspector;
 use crate::principal::{Account, ApiKey, KeyText};
 use crate::publish::Publisher;
@@ -91,6 +91,7 @@ impl App {
             inspector,
             sinks,
             reach,
+            limits: Limits::new(config.requests_per_second),
             metrics: telemetry::metrics()?,
             clock,
             new_id: Uuid::now_v7,
@@ -171,6 +172,7 @@ async fn bootstrap(
         name: "bootstrap".to_owned(),
         scopes: vec!["*".to_owned()],
         expires_at: None,
+        last_used_at: None,
         created_at: now,
     };
     let workspace = Workspace {

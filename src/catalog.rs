@@ -3,12 +3,15 @@
 
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 /// An isolated tenant: an id of another workspace does not exist here.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Workspace {
     /// Identifier.
     pub id: Uuid,
@@ -23,7 +26,7 @@ pub struct Workspace {
 }
 
 /// The kind of a warehouse connection, with the `config` keys it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceType {
     /// Files in a folder: `path`, `format`.
@@ -34,8 +37,8 @@ pub enum SourceType {
     Postgres,
 }
 
-/// A warehouse connection.
-#[derive(Clone, Debug, PartialEq)]
+/// A warehouse connection. In JSON its secrets are `********`.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Source {
     /// Identifier.
     pub id: Uuid,
@@ -44,8 +47,11 @@ pub struct Source {
     /// Display name.
     pub name: String,
     /// Its kind.
+    #[serde(rename = "type")]
     pub source_type: SourceType,
-    /// How to reach it, secrets included; [`redacted_config`] is what a reader may see.
+    /// How to reach it. Secrets in it are written and never read back.
+    #[serde(serialize_with = "serialize_redacted")]
+    #[schema(value_type = Object)]
     pub config: Map<String, Value>,
     /// Creation time.
     pub created_at: DateTime<Utc>,
@@ -76,6 +82,91 @@ pub struct Model {
     pub updated_at: DateTime<Utc>,
 }
 
+/// A model as the API shows it.
+#[derive(Serialize, ToSchema)]
+struct ShownModel<'a> {
+    /// Identifier.
+    id: Uuid,
+    /// The workspace it belongs to.
+    workspace_id: Uuid,
+    /// Display name; also the table name in queries.
+    name: &'a str,
+    /// The source it reads.
+    source_id: Uuid,
+    /// The table that it selects; either this or `sql` is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    table: Option<&'a str>,
+    /// The query whose result it selects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    sql: Option<&'a str>,
+    /// The columns that identify a record, in order; may be empty.
+    primary_key: &'a [String],
+    /// The columns found when the model was last saved.
+    schema: Vec<ShownColumn<'a>>,
+    /// Creation time.
+    created_at: DateTime<Utc>,
+    /// Last change.
+    updated_at: DateTime<Utc>,
+}
+
+/// A column of a model.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Column)]
+struct ShownColumn<'a> {
+    /// Its name.
+    name: &'a str,
+    /// Its Arrow type, such as `Int64` or `Utf8`.
+    r#type: String,
+    /// Whether it may be NULL.
+    nullable: bool,
+}
+
+impl ToSchema for Model {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        ShownModel::schemas(schemas);
+    }
+}
+
+impl PartialSchema for Model {
+    fn schema() -> RefOr<Schema> {
+        ShownModel::schema()
+    }
+}
+
+impl Serialize for Model {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let columns: Vec<_> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| ShownColumn {
+                name: field.name(),
+                r#type: field.data_type().to_string(),
+                nullable: field.is_nullable(),
+            })
+            .collect();
+        let (table, sql) = match &self.query {
+            ModelQuery::Table(table) => (Some(table.as_str()), None),
+            ModelQuery::Sql(sql) => (None, Some(sql.as_str())),
+        };
+        let shown = ShownModel {
+            id: self.id,
+            workspace_id: self.workspace_id,
+            name: &self.name,
+            source_id: self.source_id,
+            table,
+            sql,
+            primary_key: &self.primary_key,
+            schema: columns,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        };
+        shown.serialize(serializer)
+    }
+}
+
 /// What a model selects: a whole table, or the result of a SQL query.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ModelQuery {
@@ -86,8 +177,8 @@ pub enum ModelQuery {
     Sql(String),
 }
 
-/// A place to send records to.
-#[derive(Clone, Debug, PartialEq)]
+/// A place to send records to. In JSON its secrets are `********`.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Destination {
     /// Identifier.
     pub id: Uuid,
@@ -98,8 +189,11 @@ pub struct Destination {
     /// Its kind, which is what destination policies name. `file` and `postgres` are written as
     /// such; `webhook`, and every other kind (`facebook_ads`, ...), by HTTP to the connector at
     /// `config.url`.
+    #[serde(rename = "type")]
     pub destination_type: String,
-    /// How to reach it, secrets included; [`redacted_config`] is what a reader may see.
+    /// How to reach it. Secrets in it are written and never read back.
+    #[serde(serialize_with = "serialize_redacted")]
+    #[schema(value_type = Object)]
     pub config: Map<String, Value>,
     /// How fast it may be written to.
     pub rate_limit: RateLimit,
@@ -110,19 +204,21 @@ pub struct Destination {
 }
 
 /// Upper bounds on the pace of a destination; absent means unbounded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// Requests (batches) a second, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub requests_per_second: Option<u32>,
     /// Records a second, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub rows_per_second: Option<u32>,
 }
 
 /// What a sync does with records that the destination already holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncMode {
     /// Every record is sent in every run.
@@ -135,7 +231,7 @@ pub enum SyncMode {
 }
 
 /// How much is at stake when a sync runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Environment {
     /// Trials.
@@ -148,7 +244,7 @@ pub enum Environment {
 }
 
 /// One column of the destination and the model's column that fills it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MappedColumn {
     /// Column of the model.
@@ -158,7 +254,7 @@ pub struct MappedColumn {
 }
 
 /// A model bound to a destination.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Sync {
     /// Identifier.
     pub id: Uuid,
@@ -173,10 +269,12 @@ pub struct Sync {
     /// What happens to records the destination already holds.
     pub mode: SyncMode,
     /// Columns to send, in order; `None` sends all under their own names.
+    #[schema(required)]
     pub mapping: Option<Vec<MappedColumn>>,
     /// How much is at stake.
     pub environment: Environment,
     /// Cron expression (five fields, UTC), or `None`: only when triggered.
+    #[schema(required)]
     pub schedule: Option<String>,
     /// Disabled syncs are neither scheduled nor triggered.
     pub enabled: bool,
@@ -189,7 +287,7 @@ pub struct Sync {
 }
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// Waiting for a worker.
@@ -226,7 +324,7 @@ impl RunStatus {
 }
 
 /// What became of the records of a run. Every record read is in exactly one of the other five.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counts {
     /// Records read from the model whose outcome is known.
     pub read: u64,
@@ -261,7 +359,9 @@ impl std::ops::AddAssign for Counts {
 }
 
 /// What a policy restricts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyKind {
     /// Which records may be sent to a destination type.
@@ -274,9 +374,10 @@ pub enum PolicyKind {
 
 /// How many records one policy withheld. A record that several policies withhold is counted
 /// under each of them, so these may add up to more than `withheld`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WithheldBy {
     /// The policy; `None` for a draft that is only being previewed.
+    #[schema(required)]
     pub policy_id: Option<Uuid>,
     /// Its kind.
     pub kind: PolicyKind,
@@ -308,7 +409,7 @@ pub struct Progress {
 }
 
 /// One execution of a sync.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Run {
     /// Identifier.
     pub id: Uuid,
@@ -326,14 +427,18 @@ pub struct Run {
     /// What each policy withheld.
     pub withheld_by: Vec<WithheldBy>,
     /// The revision that judged the last batch; `None` before the first.
+    #[schema(required)]
     pub policy_revision: Option<u64>,
     /// Every revision that judged a batch, ascending.
     pub policy_revisions: Vec<u64>,
     /// When a worker first took it.
+    #[schema(required)]
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
+    #[schema(required)]
     pub finished_at: Option<DateTime<Utc>>,
     /// What ended it, for its reader; no row values.
+    #[schema(required)]
     pub error: Option<String>,
     /// When it was queued.
     pub created_at: DateTime<Utc>,
@@ -353,6 +458,13 @@ pub fn redacted_config(config: &Map<String, Value>) -> Map<String, Value> {
         .iter()
         .map(|(key, value)| (key.clone(), redacted(key, value)))
         .collect()
+}
+
+fn serialize_redacted<S: Serializer>(
+    config: &Map<String, Value>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    redacted_config(config).serialize(serializer)
 }
 
 fn redacted(key: &str, value: &Value) -> Value {

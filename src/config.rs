@@ -65,6 +65,11 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_private_addresses: Option<Vec<String>>,
 
+    /// How many requests per second each API key may make, and as many at once (default: 200)
+    #[arg(long, env = "SYNCGUARD_REQUESTS_PER_SECOND", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<u32>,
+
     /// How many runs work at the same time (default: 4)
     #[arg(long, env = "SYNCGUARD_CONCURRENT_RUNS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,6 +121,8 @@ pub struct Config {
     pub allow_private_addresses: Vec<IpNet>,
     /// API key of the first account, for an empty store.
     pub bootstrap_key: Option<SecretString>,
+    /// Requests that each API key may make per second, and at once; at least 1.
+    pub requests_per_second: u32,
     /// Runs that work at the same time; at least 1.
     pub concurrent_runs: usize,
     /// Most records of a batch; at least 1.
@@ -213,6 +220,13 @@ impl Settings {
             }
         }
         let key = self.bootstrap_key.filter(|key| !key.is_empty());
+        let requests_per_second = bounded(
+            "requests_per_second",
+            self.requests_per_second,
+            200,
+            1..=1_000_000,
+            &mut faults,
+        );
         let concurrent_runs = bounded(
             "concurrent_runs",
             self.concurrent_runs,
@@ -263,6 +277,7 @@ impl Settings {
                 file_roots: roots,
                 allow_private_addresses: addresses,
                 bootstrap_key: key.map(SecretString::from),
+                requests_per_second,
                 concurrent_runs: concurrent_runs as usize,
                 batch_rows: batch_rows as usize,
                 retry: Retry {
@@ -406,6 +421,7 @@ mod tests {
             listen: Some("nowhere".into()),
             store: Some("mysql://x".into()),
             allow_private_addresses: Some(vec!["10.0.0.0/8".into(), "ten".into()]),
+            requests_per_second: Some(0),
             batch_rows: Some(0),
             ..Settings::default()
         };
@@ -413,7 +429,13 @@ mod tests {
         let keys: Vec<_> = faults.iter().filter_map(|f| f.split(':').next()).collect();
         assert_eq!(
             keys,
-            ["listen", "store", "allow_private_addresses", "batch_rows"]
+            [
+                "listen",
+                "store",
+                "allow_private_addresses",
+                "requests_per_second",
+                "batch_rows"
+            ]
         );
     }
 

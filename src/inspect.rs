@@ -1,26 +1,30 @@
 //! Inspecting without sending: what the policies would do to a model (preview), and why a record
-//! would be withheld (explain).
+//! would be withheld (explain), and what a change of policies would do (impact).
 
-use std::collections::BTreeMap;
+pub mod impact;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::audit::Event;
 use crate::catalog::WithheldBy;
-use crate::guard::registry::{NoGuard, requirements};
-use crate::guard::{Explanation, Guard, GuardError, PolicyFault, Registry};
+use crate::guard::registry::NoGuard;
+use crate::guard::{Explanation, Guard, GuardError, PolicyFault, Registry, requirements};
 use crate::policy::{Fault, FilterTree, PolicyKind, Requirement, Revision};
+use crate::principal::{Act, OWNER, Standing};
 use crate::reach::Reach;
 use crate::source::{self, SourceError};
 use crate::store::{Store, StoreError};
 use crate::wire;
 
 /// What the policies would do to a model's records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Preview {
     /// Records read: the whole model.
     pub read: u64,
@@ -31,6 +35,7 @@ pub struct Preview {
     /// What each policy would withhold; the draft has no `policy_id`.
     pub withheld_by: Vec<WithheldBy>,
     /// The revision of the saved policies.
+    #[schema(value_type = u64)]
     pub policy_revision: Revision,
 }
 
@@ -96,32 +101,48 @@ impl Inspector {
         model_id: Uuid,
         destination_type: &str,
         draft: Option<FilterTree>,
-        now: DateTime<Utc>,
+        act: &Act,
     ) -> Result<Preview, InspectError> {
         let model = self.store.get_model(workspace_id, model_id).await?;
         let source = self.store.get_source(workspace_id, model.source_id).await?;
-        let policies = self
+        let (policies, principal) = self
             .store
-            .policies_in_force(&self.registry, workspace_id)
+            .policies_for(&self.registry, workspace_id, act.account_id)
             .await?;
         let opened = source::open(&source, &model.query, &model.primary_key, &self.reach).await?;
-        let mut required =
-            match requirements(&policies, &model, &opened.schema(), Some(destination_type)) {
-                // A draft is the policy that is missing.
-                Err(NoGuard::NoDestinationPolicy { .. }) if draft.is_some() => Vec::new(),
-                required => required?,
-            };
+        let schema = opened.schema();
+        // Rows that the caller may not see are not there for them: not even counted.
+        let seen = self
+            .registry
+            .guard(&policies, &model, &schema, None, &principal, act.at)?;
+        // Of what they see, only destination policies withhold.
+        let everyone = Standing {
+            role_id: OWNER,
+            groups: Vec::new(),
+            ..principal
+        };
+        let mut required = match requirements(
+            &policies,
+            &model,
+            &schema,
+            Some(destination_type),
+            &everyone,
+        ) {
+            // A draft is the policy that is missing.
+            Err(NoGuard::NoDestinationPolicy { .. }) if draft.is_some() => Vec::new(),
+            required => required?,
+        };
         required.extend(draft.map(|filter_tree| Requirement {
             policy_id: None,
             kind: PolicyKind::Draft,
             name: "draft".to_owned(),
             filter_tree,
         }));
-        let guard = Guard::compile(&opened.schema(), &required, now, policies.revision)
+        let guard = Guard::compile(&schema, &required, act.at, policies.revision)
             .map_err(InspectError::Refused)?;
-        let mut batches = opened
-            .read(Some(guard.columns()), 0, self.batch_rows)
-            .await?;
+        let read: BTreeSet<&String> = guard.columns().iter().chain(seen.columns()).collect();
+        let read: Vec<String> = read.into_iter().cloned().collect();
+        let mut batches = opened.read(Some(&read), 0, self.batch_rows).await?;
         let mut preview = Preview {
             read: 0,
             passing: 0,
@@ -131,7 +152,8 @@ impl Inspector {
         };
         let mut by_policy: BTreeMap<(Option<Uuid>, PolicyKind), u64> = BTreeMap::new();
         while let Some(batch) = batches.next().await {
-            let verdict = guard.apply(&batch?)?;
+            let visible = seen.apply(&batch?)?;
+            let verdict = guard.apply(visible.guarded().batch())?;
             preview.read += verdict.passes().len() as u64;
             preview.passing += verdict.guarded().num_rows() as u64;
             preview.withheld += verdict.withheld() as u64;
@@ -147,29 +169,55 @@ impl Inspector {
                 count,
             })
             .collect();
+        let event = Event {
+            action: "model.preview".into(),
+            revision: Some(preview.policy_revision),
+            ..Event::of("model", Some(model_id), None, Some(&preview))
+        };
+        self.store.record(Some(workspace_id), act, &event).await?;
         Ok(preview)
     }
 
-    /// Explains for each record whether it would pass, and which policies and conditions decide.
-    /// Without a destination type there is nothing that could withhold it.
+    /// Explains for each record whether it would pass for an account, and which policies and
+    /// conditions decide. Without a destination type only access policies could withhold it.
     pub async fn explain(
         &self,
         workspace_id: Uuid,
         model_id: Uuid,
         destination_type: Option<&str>,
+        account_id: Uuid,
         records: &[Map<String, Value>],
-        now: DateTime<Utc>,
+        act: &Act,
     ) -> Result<Vec<Explanation>, InspectError> {
         let model = self.store.get_model(workspace_id, model_id).await?;
-        let policies = self
+        let (policies, principal) = self
             .store
-            .policies_in_force(&self.registry, workspace_id)
+            .policies_for(&self.registry, workspace_id, account_id)
             .await?;
-        let guard = self
-            .registry
-            .guard(&policies, &model, &model.schema, destination_type, now)?;
+        let guard = self.registry.guard(
+            &policies,
+            &model,
+            &model.schema,
+            destination_type,
+            &principal,
+            act.at,
+        )?;
         let batch =
             wire::json::records_to_batch(&model.schema, records).map_err(InspectError::Records)?;
-        Ok(guard.explain(&batch)?)
+        let explained = guard.explain(&batch)?;
+        let passing = explained.iter().filter(|record| record.passes).count();
+        let summary = json!({
+            "account_id": account_id,
+            "destination_type": destination_type,
+            "records": explained.len(),
+            "passing": passing,
+        });
+        let event = Event {
+            action: "model.explain".into(),
+            revision: Some(policies.revision),
+            ..Event::of("model", Some(model_id), None, Some(&summary))
+        };
+        self.store.record(Some(workspace_id), act, &event).await?;
+        Ok(explained)
     }
 }

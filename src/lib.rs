@@ -13,20 +13,21 @@
 //! | 7, entrance | [`cli`] | the commands: they open the app, and the doors it has |
 //! | 6, roof | [`app`] | the one file that names concrete types and wires them |
 //! | 5, doors | [`http`] | translates a protocol into a use case, nothing more |
-//! | 4, use cases | [`publish`], [`sync`], [`inspect`] | a policy change; a run; a look without sending |
+//! | 4, use cases | [`publish`], [`sync`], [`inspect`], [`conformance`] | a policy change; a run; a look without sending; packs against their cases |
 //! | 3, outside world | [`store`], [`source`], [`sink`] | control data; models opened for reading; destinations opened for writing |
 //! | 2½, formats | [`wire`] | records as bytes: NDJSON, JSON, CSV, Arrow, Parquet |
 //! | 2, judgement | [`guard`] | compile, apply, explain; the policies in force |
-//! | 1, words | [`catalog`], [`principal`]; above them [`policy`] | plain data: no I/O, no clock |
+//! | 1, words | [`catalog`], [`principal`], [`audit`]; above them [`policy`] | plain data: no I/O, no clock |
 //! | 0, ground | [`config`], [`telemetry`], [`reach`] | settings; logs and metrics; what may be touched on this machine and its network |
 //!
 //! Two walks through the house:
 //! - **Sync**: a door queues a run → [`sync`] takes it, opens the [`source`], and for each batch
-//!   asks the [`store`] for the policies in force and the [`guard::Registry`] for their guard →
-//!   applies it → gives what passed, as [`guard::Guarded`], to the [`sink`] → checkpoints with
-//!   counts and revision.
+//!   asks the [`store`] where the account stands that it runs as and for the policies of that very
+//!   revision, and the [`guard::Registry`] for their guard → applies it → gives what passed, as
+//!   [`guard::Guarded`], to the [`sink`] → checkpoints with counts and revision.
 //! - **Policy change**: a door parses the document → [`publish`] compiles it against every model
-//!   it governs → [`store`] commits the next revision → the registry swaps.
+//!   it governs → [`store`] commits the next revision with its line of the [`audit`] log → the
+//!   registry swaps.
 //!
 //! # Invariants
 //!
@@ -39,13 +40,18 @@
 //!    before a delivery is repeated; a store that cannot be asked releases nothing.
 //! 5. `now` is pinned for a run; time and randomness enter as values.
 //! 6. Row values appear in no log, error, metric or panic. Counts, ids and column names may.
-//! 7. Nothing accepted is lost: every record read ends in exactly one of delivered, withheld,
+//! 7. Nobody passes on a permission that they, or the key they use, do not hold.
+//! 8. Every change to control data is a line of the hash-chained audit log, in the transaction
+//!    that makes it.
+//! 9. Nothing accepted is lost: every record read ends in exactly one of delivered, withheld,
 //!    rejected, invalid and failed, and the five add up to what was read.
 
 pub mod app;
+pub mod audit;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod conformance;
 pub mod guard;
 pub mod http;
 pub mod inspect;

@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use syncguard::cli::Cli;
+use syncguard::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::from_arguments() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     syncguard::telemetry::start();
-    syncguard::cli::run(cli)
+    cli::run(cli)
 }

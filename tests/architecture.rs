@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 /// From the ground up. A module may import what stands on a row before its own, and itself.
 const FLOORS: &[(&str, &[&str])] = &[
     ("ground", &["config", "telemetry", "reach"]),
-    ("words", &["catalog", "principal"]),
+    ("words", &["catalog", "principal", "audit"]),
     ("policy", &["policy"]),
     ("judgement", &["guard"]),
     ("formats", &["wire"]),
     ("outside world", &["store", "source", "sink"]),
-    ("use cases", &["publish", "sync", "inspect"]),
+    ("use cases", &["publish", "sync", "inspect", "conformance"]),
     ("doors", &["http"]),
     ("roof", &["app"]),
     ("entrance", &["cli", "main", "lib"]),
@@ -27,6 +27,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const BANNED: &[(&str, &[&str])] = &[
     ("catalog", WORDS_BAN),
     ("principal", WORDS_BAN),
+    ("audit", WORDS_BAN),
     ("policy", WORDS_BAN),
     (
         "guard",

@@ -4,8 +4,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
 pub mod demo;
+pub mod export;
+mod packs;
+pub mod plan;
+mod remote;
 pub mod serve;
+pub mod test;
 
 /// The gate between a warehouse and everything downstream.
 #[derive(Parser)]
@@ -19,35 +25,48 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Verify the audit log
+    Audit(audit::Audit),
     /// Show the main job: sync 150,000 customers to an ad platform, through the GDPR policies
     Demo(demo::Demo),
     /// Serve the control plane and work on runs until SIGTERM or Ctrl-C
     Serve(Box<serve::Serve>),
+    /// Show what applying policy packs would change, and how many records it bears on
+    Plan(plan::Plan),
+    /// Make a workspace have the policies of packs, all in one revision
+    Apply(plan::Apply),
+    /// Write the destination policies of a workspace as a policy pack
+    Export(export::Export),
+    /// Check that policy packs decide about records as the cases beside them say
+    Test(test::Test),
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; for serve: drained after SIGTERM or Ctrl-C
-  1  it failed; standard error says why
-  2  the arguments or the configuration cannot be used
+  0  done; for serve: drained after SIGTERM or Ctrl-C; for test: every case holds; for plan:
+     nothing would change
+  1  it failed, a case does not hold, audit verify found something, or the arguments or the
+     configuration cannot be used; standard error, or the report, says why
+  2  for plan: applying would change something
 
 Environment:
   SYNCGUARD_LOG            log filter, such as info,syncguard=debug
   SYNCGUARD_BOOTSTRAP_KEY  API key of the first account, for an empty store
-  Every other flag has its own variable, named in the help of its command.";
+  SYNCGUARD_API_KEY        API key for plan, apply and export
+  Every other flag of serve has its own variable, named in its help.";
 
-/// Why a command did not do its work: the exit code follows from it.
-#[derive(Debug)]
-pub enum Failure {
-    /// The arguments or the configuration cannot be used.
-    Usage(anyhow::Error),
-    /// Something went wrong.
-    Fault(anyhow::Error),
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Failure::Fault(error.into())
+impl Cli {
+    /// Parses the arguments of the process. Where they ask for help or cannot be used, that is
+    /// printed here, and what is left to do is to exit with the code.
+    pub fn from_arguments() -> Result<Cli, ExitCode> {
+        Cli::try_parse().map_err(|error| {
+            // There is nobody left to tell if this cannot be printed.
+            let _ = error.print();
+            match error.use_stderr() {
+                true => ExitCode::FAILURE,
+                false => ExitCode::SUCCESS,
+            }
+        })
     }
 }
 
@@ -59,21 +78,28 @@ pub fn run(cli: Cli) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    let done = runtime.map_err(Failure::from).and_then(|runtime| {
-        runtime.block_on(async {
-            match cli.command {
-                Command::Demo(demo) => demo.run().await,
-                Command::Serve(serve) => serve.run().await,
-            }
-        })
-    });
-    let (code, error) = match done {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Usage(error)) => (2, error),
-        Err(Failure::Fault(error)) => (1, error),
-    };
-    complain(&error);
-    ExitCode::from(code)
+    let done = runtime
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(cli.command.run()));
+    done.unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::FAILURE
+    })
+}
+
+impl Command {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let done = ExitCode::SUCCESS;
+        match self {
+            Command::Audit(audit) => audit.run().await.map(|()| done),
+            Command::Demo(demo) => demo.run().await.map(|()| done),
+            Command::Serve(serve) => serve.run().await.map(|()| done),
+            Command::Plan(plan) => plan.run().await,
+            Command::Apply(apply) => apply.run().await,
+            Command::Export(export) => export.run().await.map(|()| done),
+            Command::Test(test) => test.run(),
+        }
+    }
 }
 
 #[expect(

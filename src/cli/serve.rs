@@ -9,7 +9,6 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
 use crate::app::App;
 use crate::config::{BOOTSTRAP_KEY, Settings};
 
@@ -26,17 +25,13 @@ pub struct Serve {
 
 impl Serve {
     /// Serves until SIGTERM or Ctrl-C; runs are checkpointed before it returns.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> anyhow::Result<()> {
         let mut settings = self.settings;
         settings.bootstrap_key = std::env::var(BOOTSTRAP_KEY).ok();
         if let Some(file) = &self.config {
-            settings = settings
-                .over_file(file)
-                .map_err(|error| Failure::Usage(error.into()))?;
+            settings = settings.over_file(file)?;
         }
-        let config = settings
-            .into_config()
-            .map_err(|error| Failure::Usage(error.into()))?;
+        let config = settings.into_config()?;
         let listen = config.listen;
         let app = App::open(config, Arc::new(Utc::now)).await?;
         if let Some(key) = &app.bootstrap {

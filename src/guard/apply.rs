@@ -200,6 +200,12 @@ impl Guard {
         })
     }
 
+    /// Which rows of such a batch pass: all that [`Guard::apply`] finds out without a copy of the
+    /// rows, for those who only count.
+    pub fn passes(&self, batch: &RecordBatch) -> Result<BooleanBuffer, GuardError> {
+        self.judge.mask(&self.read_columns(batch)?)
+    }
+
     /// The columns of a batch that the policies read, checked against the compiled schema.
     pub(super) fn read_columns(&self, batch: &RecordBatch) -> Result<RecordBatch, GuardError> {
         let actual = batch.schema_ref();

@@ -3,6 +3,7 @@
 use arrow::buffer::BooleanBuffer;
 use arrow::record_batch::RecordBatch;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::apply::GuardError;
@@ -10,7 +11,7 @@ use super::compile::{Guard, Rule, compile_part};
 use crate::policy::{FilterTree, PolicyKind};
 
 /// What a condition says of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It holds.
@@ -22,7 +23,7 @@ pub enum Outcome {
 }
 
 /// A condition that had a part in withholding a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DecidingCondition {
     /// Where it stands in the policy's filter tree.
     pub path: String,
@@ -35,9 +36,10 @@ pub struct DecidingCondition {
 }
 
 /// A policy that withholds a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WithholdingPolicy {
     /// The policy; `None` for a draft.
+    #[schema(required)]
     pub policy_id: Option<Uuid>,
     /// Its kind.
     pub kind: PolicyKind,
@@ -48,7 +50,7 @@ pub struct WithholdingPolicy {
 }
 
 /// What becomes of a record, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Explanation {
     /// Whether it may leave.
     pub passes: bool,

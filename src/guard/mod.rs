@@ -3,8 +3,9 @@
 //!
 //! `compile` turns filter trees into plans (`plan`: sets of values, merged; `ordinal` and
 //! `literal`: what those values are), and plans into expressions (`expression`, with the leaves
-//! that DataFusion lacks in `leaf`). `apply` evaluates them, `explain` says why, and `registry`
-//! holds the policies that are in force.
+//! that DataFusion lacks in `leaf`). `apply` evaluates them and `explain` says why. `requirements`
+//! picks the policies that concern a model, a destination type and a principal; `registry` holds
+//! the policies that are in force, and the guards compiled from them.
 
 pub mod apply;
 pub mod compile;
@@ -15,8 +16,10 @@ mod literal;
 mod ordinal;
 mod plan;
 pub mod registry;
+mod requirements;
 
 pub use apply::{GuardError, Guarded, Verdict, mapped_schema};
 pub use compile::{Guard, PolicyFault};
 pub use explain::Explanation;
 pub use registry::Registry;
+pub use requirements::requirements;

@@ -6,13 +6,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use arrow::datatypes::{Fields, Schema, SchemaRef};
+use arrow::datatypes::{Fields, SchemaRef};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::compile::{Guard, PolicyFault};
+use super::requirements::requirements;
 use crate::catalog::Model;
-use crate::policy::{PolicySet, Requirement, Revision};
+use crate::policy::{Change, PolicySet, Requirement, Revision};
+use crate::principal::Standing;
 
 /// How many compiled guards are kept.
 const GUARDS: u64 = 10_000;
@@ -48,25 +50,36 @@ fn first_of(faults: &[PolicyFault]) -> String {
 #[derive(Debug)]
 pub struct Registry {
     in_force: RwLock<HashMap<Uuid, Arc<PolicySet>>>,
-    guards: moka::sync::Cache<GuardKey, Arc<Guard>>,
+    compiled: moka::sync::Cache<Subject, Compiled>,
+    /// Guards whose policies count from a time.
+    relative: moka::sync::Cache<(Subject, DateTime<Utc>), Arc<Guard>>,
 }
 
+/// What the requirements of a guard follow from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct GuardKey {
+struct Subject {
     workspace_id: Uuid,
     revision: Revision,
     model_id: Uuid,
     fields: Fields,
     destination_type: Option<String>,
-    /// Only where the policies depend on it.
-    now: Option<DateTime<Utc>>,
+    unrestricted: bool,
+    groups: Vec<Uuid>,
+}
+
+/// A compiled guard, or what one is compiled from where that depends on the time as well.
+#[derive(Clone, Debug)]
+enum Compiled {
+    Always(Arc<Guard>),
+    Relative(Arc<[Requirement]>),
 }
 
 impl Default for Registry {
     fn default() -> Self {
         Registry {
             in_force: RwLock::default(),
-            guards: moka::sync::Cache::new(GUARDS),
+            compiled: moka::sync::Cache::new(GUARDS),
+            relative: moka::sync::Cache::new(GUARDS),
         }
     }
 }
@@ -95,58 +108,62 @@ impl Registry {
         }
     }
 
-    /// The guard of a model for a destination type (or with none, of the model alone), compiled
-    /// against the schema that the model has now.
+    /// Takes over changes that were committed on top of what is in force, where nothing else came
+    /// in between; otherwise nothing happens, and whoever needs the policies loads them.
+    pub fn advance(&self, from: Revision, workspace_id: Uuid, changes: &[Change]) {
+        let in_force = self.in_force(workspace_id);
+        if let Some(current) = in_force.filter(|current| current.revision == from) {
+            self.swap(current.with(changes, from + 1));
+        }
+    }
+
+    /// The guard of a model for a principal and, unless it is only to be looked at, a destination
+    /// type; compiled against the schema that the model has now.
     pub fn guard(
         &self,
         policies: &PolicySet,
         model: &Model,
         schema: &SchemaRef,
         destination_type: Option<&str>,
+        principal: &Standing,
         now: DateTime<Utc>,
     ) -> Result<Arc<Guard>, NoGuard> {
-        let requirements = requirements(policies, model, schema, destination_type)?;
-        let relative = requirements
-            .iter()
-            .any(|requirement| requirement.filter_tree.is_relative());
-        let key = GuardKey {
+        let subject = Subject {
             workspace_id: policies.workspace_id,
             revision: policies.revision,
             model_id: model.id,
             fields: schema.fields().clone(),
             destination_type: destination_type.map(str::to_owned),
-            now: relative.then_some(now),
+            unrestricted: principal.is_unrestricted(),
+            groups: principal.groups.clone(),
         };
-        if let Some(guard) = self.guards.get(&key) {
+        let compile = |required: &[Requirement]| {
+            let guard = Guard::compile(schema, required, now, policies.revision);
+            guard.map(Arc::new).map_err(NoGuard::Refused)
+        };
+        let required = match self.compiled.get(&subject) {
+            Some(Compiled::Always(guard)) => return Ok(guard),
+            Some(Compiled::Relative(required)) => required,
+            None => {
+                let required = requirements(policies, model, schema, destination_type, principal)?;
+                if !required.iter().any(|r| r.filter_tree.is_relative()) {
+                    let guard = compile(&required)?;
+                    let compiled = Compiled::Always(Arc::clone(&guard));
+                    self.compiled.insert(subject, compiled);
+                    return Ok(guard);
+                }
+                let required: Arc<[Requirement]> = required.into();
+                let compiled = Compiled::Relative(Arc::clone(&required));
+                self.compiled.insert(subject.clone(), compiled);
+                required
+            }
+        };
+        let key = (subject, now);
+        if let Some(guard) = self.relative.get(&key) {
             return Ok(guard);
         }
-        let guard = Guard::compile(schema, &requirements, now, policies.revision)
-            .map_err(NoGuard::Refused)?;
-        let guard = Arc::new(guard);
-        self.guards.insert(key, Arc::clone(&guard));
+        let guard = compile(&required)?;
+        self.relative.insert(key, Arc::clone(&guard));
         Ok(guard)
     }
-}
-
-/// What a record of a model, which has these columns now, must meet to go to a destination type.
-pub fn requirements(
-    policies: &PolicySet,
-    model: &Model,
-    schema: &Schema,
-    destination_type: Option<&str>,
-) -> Result<Vec<Requirement>, NoGuard> {
-    let Some(destination_type) = destination_type else {
-        return Ok(Vec::new());
-    };
-    let requirements: Vec<_> = policies
-        .for_destination(model, schema, destination_type)
-        .map(|policy| policy.requirement())
-        .collect();
-    if requirements.is_empty() && policies.require_destination_policy {
-        return Err(NoGuard::NoDestinationPolicy {
-            model: model.name.clone(),
-            destination_type: destination_type.to_owned(),
-        });
-    }
-    Ok(requirements)
 }

@@ -3,20 +3,29 @@
 //! Everybody sees their own account. Seeing and making others takes the owner role in a
 //! workspace; acting for one takes it in every workspace that account belongs to.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
+use axum::{Extension, Json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Api;
 use super::auth::{Caller, Ids};
 use super::body::Fields;
 use super::error::ApiError;
+use super::etag::{IfMatch, Object};
+use super::idempotency::Stored;
 use crate::principal::{Account, ApiKey, is_scope};
 
 /// Every account.
+#[utoipa::path(
+    get, path = "/accounts", tag = "accounts",
+    extensions(("x-permission" = json!("workspace.members"))),
+    responses((status = 200, body = Vec<Account>)),
+)]
 pub(crate) async fn list_accounts(
     State(api): State<Api>,
     caller: Caller,
@@ -26,56 +35,78 @@ pub(crate) async fn list_accounts(
 }
 
 /// One account.
+#[utoipa::path(
+    get, path = "/accounts/{id}", tag = "accounts",
+    extensions(("x-permission" = json!("workspace.members"))),
+    responses((status = 200, body = Account, headers(("ETag")))),
+)]
 pub(crate) async fn get_account(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
-) -> Result<Json<Account>, ApiError> {
+) -> Result<Object<Account>, ApiError> {
     if id != caller.principal.account.id {
         caller.owner_somewhere(&api).await?;
     }
-    Ok(Json(api.store.get_account(id).await?))
+    Ok(Object::ok(api.store.get_account(id).await?))
 }
 
 /// A new account; it is a member of nothing and has no key.
+#[utoipa::path(
+    post, path = "/accounts", tag = "accounts",
+    extensions(("x-permission" = json!("workspace.members"))),
+    request_body = ref("#/components/schemas/AccountBody"),
+    responses((status = 201, body = Account, headers(("ETag")))),
+)]
 pub(crate) async fn create_account(
     State(api): State<Api>,
     caller: Caller,
     body: Body,
-) -> Result<(StatusCode, Json<Account>), ApiError> {
+) -> Result<Object<Account>, ApiError> {
     caller.owner_somewhere(&api).await?;
     let written = Written::read(body).await?;
-    let now = (api.clock)();
+    let act = caller.act(&api);
     let account = Account {
         id: (api.new_id)(),
         email: written.email,
         name: written.name,
         avatar_url: written.avatar_url,
-        created_at: now,
-        updated_at: now,
+        created_at: act.at,
+        updated_at: act.at,
     };
-    api.store.insert_account(&account).await?;
-    Ok((StatusCode::CREATED, Json(account)))
+    api.store.insert_account(&account, &act).await?;
+    Ok(Object::created(account))
 }
 
 /// Replaces what an account says of itself.
+#[utoipa::path(
+    put, path = "/accounts/{id}", tag = "accounts",
+    extensions(("x-permission" = json!("workspace.members"))),
+    params(("If-Match" = Option<String>, Header)),
+    request_body = ref("#/components/schemas/AccountBody"),
+    responses((status = 200, body = Account, headers(("ETag")))),
+)]
 pub(crate) async fn update_account(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
+    if_match: IfMatch,
     body: Body,
-) -> Result<Json<Account>, ApiError> {
+) -> Result<Object<Account>, ApiError> {
     caller.governs(&api, id).await?;
     let written = Written::read(body).await?;
+    let before = api.store.get_account(id).await?;
+    if_match.check(&before)?;
+    let act = caller.act(&api);
     let account = Account {
         email: written.email,
         name: written.name,
         avatar_url: written.avatar_url,
-        updated_at: (api.clock)(),
-        ..api.store.get_account(id).await?
+        updated_at: act.at,
+        ..before.clone()
     };
-    api.store.update_account(&account).await?;
-    Ok(Json(account))
+    api.store.update_account(&before, &account, &act).await?;
+    Ok(Object::ok(account))
 }
 
 struct Written {
@@ -113,6 +144,11 @@ impl Written {
 }
 
 /// The keys of an account, without what opens anything.
+#[utoipa::path(
+    get, path = "/accounts/{id}/keys", tag = "accounts",
+    extensions(("x-permission" = json!("workspace.members"))),
+    responses((status = 200, body = Vec<ApiKey>)),
+)]
 pub(crate) async fn list_keys(
     State(api): State<Api>,
     caller: Caller,
@@ -124,16 +160,34 @@ pub(crate) async fn list_keys(
     Ok(Json(api.store.list_keys(id).await?))
 }
 
-/// A new key, shown in this answer and never again. It can have no scope that the key in use
-/// lacks.
+/// A new key, with the text that is shown this once.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreatedKey {
+    #[serde(flatten)]
+    about: ApiKey,
+    /// The key itself. It is not here where the answer is a repeated one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    key: Option<String>,
+}
+
+/// A new key, shown in this answer and never again, not even where the request is repeated. It
+/// can have no scope that the key in use lacks.
+#[utoipa::path(
+    post, path = "/accounts/{id}/keys", tag = "accounts",
+    extensions(("x-permission" = json!("workspace.members"))),
+    request_body = ref("#/components/schemas/NewKey"),
+    responses((status = 201, body = CreatedKey)),
+)]
 pub(crate) async fn create_key(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
     body: Body,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Extension<Stored>, Json<CreatedKey>), ApiError> {
     caller.governs(&api, id).await?;
-    let now = (api.clock)();
+    let act = caller.act(&api);
+    let now = act.at;
     let mut fields = Fields::read(body).await?;
     let name = fields.name("name");
     let scopes = match fields.texts("scopes") {
@@ -152,7 +206,7 @@ pub(crate) async fn create_key(
         .filter(|(_, scope)| !is_scope(scope))
     {
         let message = format!("{scope:?} is no scope; expected * or one such as syncs:trigger");
-        fields.fault(&format!("$.scopes[{i}]"), message);
+        fields.fault_once(&format!("$.scopes[{i}]"), &message);
     }
     let expires_at = fields.time("expires_at");
     if expires_at.is_some_and(|expires_at| expires_at <= now) {
@@ -172,25 +226,32 @@ pub(crate) async fn create_key(
         name,
         scopes,
         expires_at,
+        last_used_at: None,
         created_at: now,
     };
     api.store
-        .insert_key(&key, &text.public_id(), &text.digest())
+        .insert_key(&key, &text.public_id(), &text.digest(), &act)
         .await?;
-    let mut shown = json!(key);
-    if let Some(shown) = shown.as_object_mut() {
-        shown.insert("key".into(), text.expose().into());
-    }
-    Ok((StatusCode::CREATED, Json(shown)))
+    let stored = Stored(json!(key));
+    let created = CreatedKey {
+        about: key,
+        key: Some(text.expose().to_owned()),
+    };
+    Ok((StatusCode::CREATED, Extension(stored), Json(created)))
 }
 
 /// Ends a key at once.
+#[utoipa::path(
+    delete, path = "/accounts/{id}/keys/{keyId}", tag = "accounts",
+    extensions(("x-permission" = json!("workspace.members"))),
+    responses((status = 204)),
+)]
 pub(crate) async fn delete_key(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, key_id)): Ids<(Uuid, Uuid)>,
 ) -> Result<StatusCode, ApiError> {
     caller.governs(&api, id).await?;
-    api.store.delete_key(id, key_id).await?;
+    api.store.delete_key(id, key_id, &caller.act(&api)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,14 +1,21 @@
 //! Who is asking, and whether they may: the only place that answers either.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Path};
 use axum::http::{HeaderMap, header, request::Parts};
+use chrono::TimeDelta;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::Api;
 use super::error::ApiError;
 use super::trace::RequestId;
-use crate::principal::{Act, KeyText, OWNER, Principal, role_grants};
+use crate::policy::PolicySet;
+use crate::principal::{Act, KeyText, OWNER, Permissions, Principal, Standing};
+
+/// How often the use of a key is noted.
+const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// A caller with a working API key, and the id of the request.
 #[derive(Clone, Debug)]
@@ -24,14 +31,22 @@ pub(crate) struct Member {
     pub(crate) workspace_id: Uuid,
     /// The caller's account.
     pub(crate) account_id: Uuid,
-    /// The caller's role there.
-    pub(crate) role_id: Uuid,
+    /// Where the caller stands in the workspace.
+    pub(crate) standing: Standing,
+    /// The permissions that the caller has there and the key's scopes cover.
+    pub(crate) held: Permissions,
+    /// What the audit log tells of a change that this request makes.
+    pub(crate) act: Act,
 }
 
 impl FromRequestParts<Api> for Caller {
     type Rejection = ApiError;
 
+    /// Authenticates a request once: whoever did it leaves the caller with the request.
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            return Ok(caller.clone());
+        }
         let text = presented_key(&parts.headers).ok_or_else(ApiError::unauthorized)?;
         let key = KeyText::new(text).ok_or_else(ApiError::unauthorized)?;
         let stored = api.store.find_key(&key.public_id()).await?;
@@ -48,6 +63,10 @@ impl FromRequestParts<Api> for Caller {
                         .expires_at
                         .is_none_or(|expires_at| now < expires_at) =>
             {
+                let since = now - NOTED_EVERY;
+                if stored.key.last_used_at.is_none_or(|last| last <= since) {
+                    api.store.touch_key(stored.key.id, now, since).await?;
+                }
                 let principal = Principal {
                     account: stored.account,
                     key_id: stored.key.id,
@@ -93,25 +112,55 @@ impl Caller {
         workspace_id: Uuid,
         permission: &str,
     ) -> Result<Member, ApiError> {
-        let account_id = self.principal.account.id;
-        let role = api.store.member_role(workspace_id, account_id).await?;
-        let role_id = role.ok_or_else(|| ApiError::not_found("workspace"))?;
-        if !role_grants(role_id, permission) {
+        let member = self.belongs(api, workspace_id).await?;
+        let wanted = Permissions::of(permission)
+            .ok_or_else(|| ApiError::internal(&format!("{permission} is no permission")))?;
+        if member.held.contains(wanted) {
+            return Ok(member);
+        }
+        if !member.standing.permissions.contains(wanted) {
             return Err(ApiError::forbidden(format!(
                 "your role does not grant {permission}"
             )));
         }
-        self.in_scope(permission)?;
+        let scope = permission.replacen('.', ":", 1);
+        Err(ApiError::forbidden(format!(
+            "the API key lacks the scope {scope}"
+        )))
+    }
+
+    /// The caller as a member of a workspace, whatever they may do there.
+    pub(crate) async fn belongs(&self, api: &Api, workspace_id: Uuid) -> Result<Member, ApiError> {
+        let account_id = self.principal.account.id;
+        let standing = api.store.standing(workspace_id, account_id).await?;
+        let standing = standing.ok_or_else(|| ApiError::not_found("workspace"))?;
         Ok(Member {
             workspace_id,
             account_id,
-            role_id,
+            held: standing.permissions.in_common(self.principal.scope()),
+            standing,
+            act: self.act(api),
         })
+    }
+
+    /// Refuses to go on with an answer whose key was revoked, or has expired, since it began.
+    pub(crate) async fn still_has_key(&self, api: &Api) -> Result<(), ApiError> {
+        let account_id = self.principal.account.id;
+        let keys = api.store.list_keys(account_id).await?;
+        let now = (api.clock)();
+        let valid = keys.iter().any(|key| {
+            key.id == self.principal.key_id && key.expires_at.is_none_or(|end| now < end)
+        });
+        match valid {
+            true => Ok(()),
+            false => Err(ApiError::unauthorized()),
+        }
     }
 
     /// Whether the key's scopes cover a permission.
     pub(crate) fn in_scope(&self, permission: &str) -> Result<(), ApiError> {
-        if self.principal.in_scope(permission) {
+        let wanted = Permissions::of(permission);
+        if wanted.is_some_and(|wanted| self.principal.scope().contains(wanted)) {
             return Ok(());
         }
         let scope = permission.replacen('.', ":", 1);
@@ -120,12 +169,18 @@ impl Caller {
         )))
     }
 
+    async fn owns(&self, api: &Api, workspace_id: Uuid) -> Result<bool, ApiError> {
+        let id = self.principal.account.id;
+        let standing = api.store.standing(workspace_id, id).await?;
+        Ok(standing.is_some_and(|standing| standing.role_id == OWNER))
+    }
+
     /// Requires the owner role in some workspace, which the account catalog asks for.
     pub(crate) async fn owner_somewhere(&self, api: &Api) -> Result<(), ApiError> {
         self.in_scope("workspace.members")?;
         let id = self.principal.account.id;
         for workspace in api.store.list_workspaces(id).await? {
-            if api.store.member_role(workspace.id, id).await? == Some(OWNER) {
+            if self.owns(api, workspace.id).await? {
                 return Ok(());
             }
         }
@@ -143,17 +198,31 @@ impl Caller {
         self.owner_somewhere(api).await?;
         api.store.get_account(account_id).await?;
         for workspace in api.store.list_workspaces(account_id).await? {
-            if api
-                .store
-                .member_role(workspace.id, self.principal.account.id)
-                .await?
-                != Some(OWNER)
-            {
+            if !self.owns(api, workspace.id).await? {
                 let message = "this takes the owner role in every workspace of the account";
                 return Err(ApiError::forbidden(message));
             }
         }
         Ok(())
+    }
+}
+
+impl Member {
+    /// The policies in force.
+    pub(crate) async fn policies(&self, api: &Api) -> Result<Arc<PolicySet>, ApiError> {
+        Ok(api.publisher.policies(&self.standing).await?)
+    }
+
+    /// Refuses to pass on permissions that the caller does not hold.
+    pub(crate) fn holds(&self, wanted: Permissions) -> Result<(), ApiError> {
+        let lacking = wanted.without(self.held);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let keys = lacking.keys().join(", ");
+        Err(ApiError::forbidden(format!(
+            "you cannot pass on what you or your API key do not hold: {keys}"
+        )))
     }
 }
 

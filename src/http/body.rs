@@ -7,8 +7,9 @@ use std::time::Duration;
 use axum::body::Body;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
+use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::ApiError;
@@ -34,9 +35,7 @@ pub(crate) struct Fields {
 impl Fields {
     /// Reads a body as one JSON object.
     pub(crate) async fn read(body: Body) -> Result<Fields, ApiError> {
-        let bytes = tokio::time::timeout(PATIENCE, collect(body)).await;
-        let bytes = bytes.map_err(|_| ApiError::timeout())??;
-        match parse(&bytes)? {
+        match parse(&read_whole(body).await?)? {
             Value::Object(left) => Ok(Fields {
                 left,
                 known: Vec::new(),
@@ -49,6 +48,13 @@ impl Fields {
     /// Notes a fault.
     pub(crate) fn fault(&mut self, path: &str, message: impl Into<String>) {
         self.faults.push(Fault::new(path, message));
+    }
+
+    /// Notes a fault, unless there is one at this place already.
+    pub(crate) fn fault_once(&mut self, path: &str, message: &str) {
+        if !self.faults.iter().any(|fault| fault.path == path) {
+            self.fault(path, message);
+        }
     }
 
     /// Notes faults.
@@ -123,25 +129,56 @@ impl Fields {
 
     /// A name: required, 1 to 200 characters, not only blanks, no control characters.
     pub(crate) fn name(&mut self, key: &'static str) -> String {
-        let expected = "a text of 1 to 200 characters";
-        match self.required(key, expected) {
+        match self.required(key, NAME) {
             Some(Value::String(name)) if is_name(&name) => name,
             Some(_) => {
-                self.fault(&format!("$.{key}"), format!("expected {expected}"));
+                self.fault(&format!("$.{key}"), format!("expected {NAME}"));
                 String::new()
             }
             None => String::new(),
         }
     }
 
+    /// A name; where it was not sent, the one the object has already.
+    pub(crate) fn name_or(&mut self, key: &'static str, before: Option<&String>) -> String {
+        match before.filter(|_| !self.has(key)) {
+            Some(before) => {
+                self.know(key);
+                before.clone()
+            }
+            None => self.name(key),
+        }
+    }
+
+    /// A text; where it was not sent, the one the object has already, or none.
+    pub(crate) fn text_or(&mut self, key: &'static str, before: Option<&String>) -> String {
+        match before.filter(|_| !self.has(key)) {
+            Some(before) => {
+                self.know(key);
+                before.clone()
+            }
+            None => self.text(key).unwrap_or_default(),
+        }
+    }
+
     /// A text that may be absent.
     pub(crate) fn text(&mut self, key: &'static str) -> Option<String> {
         match self.value(key)? {
-            Value::String(text) => Some(text),
+            Value::String(text) => {
+                self.storable(&format!("$.{key}"), &text);
+                Some(text)
+            }
             _ => {
                 self.fault(&format!("$.{key}"), "expected a text");
                 None
             }
+        }
+    }
+
+    /// PostgreSQL has no text with a NUL in it.
+    fn storable(&mut self, path: &str, text: &str) {
+        if text.contains('\0') {
+            self.fault(path, "expected a text without NUL characters");
         }
     }
 
@@ -189,16 +226,21 @@ impl Fields {
     }
 
     /// A field of a type with few values or a fixed form; may be absent.
-    pub(crate) fn typed<T: DeserializeOwned>(
+    ///
+    /// What serde takes besides, an array in place of an object and an object in place of a word,
+    /// is refused.
+    pub(crate) fn typed<T: DeserializeOwned + Serialize>(
         &mut self,
         key: &'static str,
         expected: &str,
     ) -> Option<T> {
-        let typed = serde_json::from_value(self.value(key)?);
-        if typed.is_err() {
+        let value = self.value(key)?;
+        let typed = T::deserialize(&value).ok();
+        let typed = typed.filter(|typed| is_form_of(&value, &json!(typed)));
+        if typed.is_none() {
             self.fault(&format!("$.{key}"), format!("expected {expected}"));
         }
-        typed.ok()
+        typed
     }
 
     /// An object: required.
@@ -213,7 +255,8 @@ impl Fields {
         }
     }
 
-    /// A list of texts that may be absent.
+    /// A list of texts that may be absent. What is no text has its fault and an empty text in its
+    /// place.
     pub(crate) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
         let value = self.value(key)?;
         let Value::Array(items) = value else {
@@ -223,8 +266,14 @@ impl Fields {
         let mut texts = Vec::with_capacity(items.len());
         for (i, item) in items.into_iter().enumerate() {
             match item {
-                Value::String(text) => texts.push(text),
-                _ => self.fault(&format!("$.{key}[{i}]"), "expected a text"),
+                Value::String(text) => {
+                    self.storable(&format!("$.{key}[{i}]"), &text);
+                    texts.push(text);
+                }
+                _ => {
+                    self.fault(&format!("$.{key}[{i}]"), "expected a text");
+                    texts.push(String::new());
+                }
             }
         }
         Some(texts)
@@ -265,7 +314,10 @@ impl Fields {
     }
 }
 
-const DESTINATION_TYPE: &str =
+/// What a name is.
+pub(crate) const NAME: &str = "a text of 1 to 200 characters";
+/// What a destination type is.
+pub(crate) const DESTINATION_TYPE: &str =
     "a destination type: small letters, digits and underscores, a letter first, at most 64";
 
 /// Whether a text can be a destination type.
@@ -277,8 +329,26 @@ pub(crate) fn is_destination_type(text: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a text can be a name.
+pub(crate) fn is_name(name: &str) -> bool {
     !name.trim().is_empty() && name.chars().count() <= 200 && !name.chars().any(char::is_control)
+}
+
+/// Whether two values are of the same kind; of arrays, all items.
+fn is_form_of(sent: &Value, read: &Value) -> bool {
+    match (sent, read) {
+        (Value::Array(sent), Value::Array(read)) => {
+            let mut pairs = sent.iter().zip(read);
+            sent.len() == read.len() && pairs.all(|(sent, read)| is_form_of(sent, read))
+        }
+        _ => std::mem::discriminant(sent) == std::mem::discriminant(read),
+    }
+}
+
+/// Reads a body within the limit and the time that it may take.
+pub(crate) async fn read_whole(body: Body) -> Result<Vec<u8>, ApiError> {
+    let bytes = tokio::time::timeout(PATIENCE, collect(body)).await;
+    bytes.map_err(|_| ApiError::timeout())?
 }
 
 async fn collect(body: Body) -> Result<Vec<u8>, ApiError> {
@@ -400,6 +470,43 @@ mod tests {
     fn a_key_that_comes_twice_is_refused() {
         assert!(parse(br#"{"a": [{"b": 1.50, "b": 2}]}"#).is_err());
         assert!(parse(br#"{"a": [{"b": 1.50, "c": -2e400}], "d": null, "e": "x"}"#).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_text_with_a_nul_is_refused() {
+        for body in [r#"{"one": "a\u0000"}"#, r#"{"many": ["a", "\u0000b"]}"#] {
+            let mut fields = Fields::read(Body::from(body)).await.expect("an object");
+            fields.text("one");
+            fields.texts("many");
+            let faults: Vec<_> = fields.faults.iter().map(|f| f.path.as_str()).collect();
+            let expected = if body.contains("one") {
+                "$.one"
+            } else {
+                "$.many[1]"
+            };
+            assert_eq!(faults, [expected]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_that_only_serde_takes_is_refused() {
+        use crate::catalog::{MappedColumn, RateLimit, SyncMode};
+
+        let body = r#"{"pace": [], "mode": {"full": null}, "mapping": [["a", "b"]],
+            "own pace": {"rows_per_second": null}, "own mode": "full",
+            "own mapping": [{"from": "a", "to": "b"}]}"#;
+        let mut fields = Fields::read(Body::from(body)).await.expect("an object");
+        assert!(fields.typed::<RateLimit>("pace", "").is_none());
+        assert!(fields.typed::<SyncMode>("mode", "").is_none());
+        assert!(fields.typed::<Vec<MappedColumn>>("mapping", "").is_none());
+        assert_eq!(fields.faults.len(), 3);
+        assert!(fields.typed::<RateLimit>("own pace", "").is_some());
+        assert!(fields.typed::<SyncMode>("own mode", "").is_some());
+        assert!(
+            fields
+                .typed::<Vec<MappedColumn>>("own mapping", "")
+                .is_some()
+        );
     }
 
     #[test]

@@ -3,172 +3,190 @@
 //! Each change is compiled against every model it covers and committed as a new revision, which
 //! the header `Syncguard-Policy-Revision` of the answer tells.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Api;
 use super::auth::{Caller, Ids, Member};
 use super::body::Fields;
 use super::error::ApiError;
-use crate::policy::{Change, DestinationPolicy, Fault, FilterTree, Revision};
+use super::etag::{IfMatch, Object};
+use crate::policy::{Change, DestinationPolicy, Edit, Fault, FilterDocument, Revision};
 
 const REVISION: HeaderName = HeaderName::from_static("syncguard-policy-revision");
 
-type WithRevision<T> = ([(HeaderName, HeaderValue); 1], T);
+/// An answer with the revision that the change made.
+pub(crate) type WithRevision<T> = ([(HeaderName, HeaderValue); 1], T);
 
-fn with_revision<T>(revision: Revision, body: T) -> WithRevision<T> {
+pub(crate) fn with_revision<T>(revision: Revision, body: T) -> WithRevision<T> {
     ([(REVISION, HeaderValue::from(revision))], body)
 }
 
-fn shown(policy: &DestinationPolicy) -> Value {
-    json!({
-        "id": policy.id,
-        "workspace_id": policy.workspace_id,
-        "parent_model_id": policy.parent_model_id,
-        "destination_type": policy.destination_type,
-        "name": policy.name,
-        "description": policy.description,
-        "filter_tree": policy.filter_tree_json,
-        "enabled": policy.enabled,
-        "created_by": policy.created_by,
-        "created_at": policy.created_at,
-        "updated_at": policy.updated_at,
-    })
-}
-
 /// The destination policies of a workspace.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/destination-rules", tag = "destination-rules",
+    extensions(("x-permission" = json!("governance.read"))),
+    responses((status = 200, body = Vec<DestinationPolicy>)),
+)]
 pub(crate) async fn list_destination_rules(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
-) -> Result<Json<Vec<Value>>, ApiError> {
+) -> Result<Json<Vec<Arc<DestinationPolicy>>>, ApiError> {
     let member = caller.member(&api, id, "governance.read").await?;
-    let set = api.store.policy_set(member.workspace_id).await?;
-    Ok(Json(set.destination_policies.iter().map(shown).collect()))
+    let policies = member.policies(&api).await?;
+    Ok(Json(
+        policies.destination_policies.values().cloned().collect(),
+    ))
 }
 
 /// The destination policies of one destination type. Of a type that no policy names there are
 /// none.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/destination-types/{destType}/rules", tag = "destination-rules",
+    extensions(("x-permission" = json!("governance.read"))),
+    responses((status = 200, body = Vec<DestinationPolicy>)),
+)]
 pub(crate) async fn list_destination_rules_by_type(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, destination_type)): Ids<(Uuid, String)>,
-) -> Result<Json<Vec<Value>>, ApiError> {
+) -> Result<Json<Vec<Arc<DestinationPolicy>>>, ApiError> {
     let member = caller.member(&api, id, "governance.read").await?;
-    let set = api.store.policy_set(member.workspace_id).await?;
-    let of_type = set
+    let policies = member.policies(&api).await?;
+    let of_type = policies
         .destination_policies
-        .iter()
-        .filter(|p| p.destination_type == destination_type);
-    Ok(Json(of_type.map(shown).collect()))
+        .values()
+        .filter(|policy| policy.destination_type == destination_type);
+    Ok(Json(of_type.cloned().collect()))
 }
 
 /// One destination policy.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/destination-rules/{ruleId}", tag = "destination-rules",
+    extensions(("x-permission" = json!("governance.read"))),
+    responses((status = 200, body = DestinationPolicy, headers(("ETag")))),
+)]
 pub(crate) async fn get_destination_rule(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, rule_id)): Ids<(Uuid, Uuid)>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Object<Arc<DestinationPolicy>>, ApiError> {
     let member = caller.member(&api, id, "governance.read").await?;
-    Ok(Json(shown(&find(&api, &member, rule_id).await?)))
+    Ok(Object::ok(find(&api, &member, rule_id).await?))
 }
 
 /// A new destination policy.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/destination-rules", tag = "destination-rules",
+    extensions(("x-permission" = json!("governance.write"))),
+    request_body = ref("#/components/schemas/NewDestinationPolicy"),
+    responses((status = 201, body = DestinationPolicy, headers(("ETag"), ("Syncguard-Policy-Revision")))),
+)]
 pub(crate) async fn create_destination_rule(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
     body: Body,
-) -> Result<(StatusCode, WithRevision<Json<Value>>), ApiError> {
+) -> Result<WithRevision<Object<DestinationPolicy>>, ApiError> {
     let member = caller.member(&api, id, "governance.write").await?;
     let policy = read(&api, &member, None, body).await?;
-    let revision = publish(&api, &member, &policy).await?;
-    Ok((
-        StatusCode::CREATED,
-        with_revision(revision, Json(shown(&policy))),
-    ))
+    let edit = Edit::create(policy.clone());
+    let revision = publish(&api, &member, Some(policy.id), edit).await?;
+    Ok(with_revision(revision, Object::created(policy)))
 }
 
 /// Updates a destination policy. What the body leaves out stays as it is, so that a policy can
 /// be switched off by `{"enabled": false}`; `"parent_model_id": null` makes it cover every model.
+#[utoipa::path(
+    put, path = "/workspaces/{id}/destination-rules/{ruleId}", tag = "destination-rules",
+    extensions(("x-permission" = json!("governance.write"))),
+    params(("If-Match" = Option<String>, Header)),
+    request_body = ref("#/components/schemas/DestinationPolicyChange"),
+    responses((status = 200, body = DestinationPolicy, headers(("ETag"), ("Syncguard-Policy-Revision")))),
+)]
 pub(crate) async fn update_destination_rule(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, rule_id)): Ids<(Uuid, Uuid)>,
+    if_match: IfMatch,
     body: Body,
-) -> Result<WithRevision<Json<Value>>, ApiError> {
+) -> Result<WithRevision<Object<DestinationPolicy>>, ApiError> {
     let member = caller.member(&api, id, "governance.write").await?;
     let before = find(&api, &member, rule_id).await?;
-    let policy = read(&api, &member, Some(before), body).await?;
-    let revision = publish(&api, &member, &policy).await?;
-    Ok(with_revision(revision, Json(shown(&policy))))
+    if_match.check(&before)?;
+    let policy = read(&api, &member, Some(&before), body).await?;
+    let edit = Edit::update(before, policy.clone());
+    let revision = publish(&api, &member, Some(policy.id), edit).await?;
+    Ok(with_revision(revision, Object::ok(policy)))
 }
 
 /// Removes a destination policy.
+#[utoipa::path(
+    delete, path = "/workspaces/{id}/destination-rules/{ruleId}", tag = "destination-rules",
+    extensions(("x-permission" = json!("governance.write"))),
+    params(("If-Match" = Option<String>, Header)),
+    responses((status = 204, headers(("Syncguard-Policy-Revision")))),
+)]
 pub(crate) async fn delete_destination_rule(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, rule_id)): Ids<(Uuid, Uuid)>,
+    if_match: IfMatch,
 ) -> Result<WithRevision<StatusCode>, ApiError> {
     let member = caller.member(&api, id, "governance.write").await?;
-    let policy = find(&api, &member, rule_id).await?;
-    let change = Change::DeleteDestinationPolicy(policy.id);
-    let now = (api.clock)();
-    let published = api
-        .publisher
-        .publish(member.workspace_id, change, member.account_id, now);
-    let revision = published
-        .await
-        .map_err(|error| ApiError::publish(None, error))?;
+    let before = find(&api, &member, rule_id).await?;
+    if_match.check(&before)?;
+    let revision = publish(&api, &member, None, Edit::delete(before)).await?;
     Ok(with_revision(revision, StatusCode::NO_CONTENT))
 }
 
-async fn find(api: &Api, member: &Member, id: Uuid) -> Result<DestinationPolicy, ApiError> {
-    let set = api.store.policy_set(member.workspace_id).await?;
-    let found = set
-        .destination_policies
-        .into_iter()
-        .find(|policy| policy.id == id);
+async fn find(api: &Api, member: &Member, id: Uuid) -> Result<Arc<DestinationPolicy>, ApiError> {
+    let policies = member.policies(api).await?;
+    let found = policies.destination_policies.get(&id).cloned();
     found.ok_or_else(|| ApiError::not_found("destination policy"))
 }
 
 async fn publish(
     api: &Api,
     member: &Member,
-    policy: &DestinationPolicy,
+    own: Option<Uuid>,
+    edit: Edit<DestinationPolicy>,
 ) -> Result<Revision, ApiError> {
-    let change = Change::PutDestinationPolicy(Box::new(policy.clone()));
-    let now = policy.updated_at;
+    let changes = [Change::DestinationPolicy(edit)];
     let published = api
         .publisher
-        .publish(member.workspace_id, change, member.account_id, now);
+        .publish(member.workspace_id, &changes, &member.act);
     published
         .await
-        .map_err(|error| ApiError::publish(Some(policy.id), error))
+        .map_err(|error| ApiError::publish(own, error))
 }
 
 async fn read(
     api: &Api,
     member: &Member,
-    before: Option<DestinationPolicy>,
+    before: Option<&Arc<DestinationPolicy>>,
     body: Body,
 ) -> Result<DestinationPolicy, ApiError> {
-    let now = (api.clock)();
     let mut fields = Fields::read(body).await?;
-    let before = before.as_ref();
+    for key in [
+        "name",
+        "description",
+        "destination_type",
+        "enabled",
+        "parent_model_id",
+        "filter_tree",
+    ] {
+        fields.know(key);
+    }
     let keep = |fields: &Fields, key: &str| before.filter(|_| !fields.has(key));
-    let name = match keep(&fields, "name") {
-        Some(before) => before.name.clone(),
-        None => fields.name("name"),
-    };
-    let description = match keep(&fields, "description") {
-        Some(before) => before.description.clone(),
-        None => fields.text("description").unwrap_or_default(),
-    };
+    let name = fields.name_or("name", before.map(|policy| &policy.name));
+    let description = fields.text_or("description", before.map(|policy| &policy.description));
     let destination_type = match keep(&fields, "destination_type") {
         Some(before) => before.destination_type.clone(),
         None => fields.destination_type("destination_type"),
@@ -185,26 +203,8 @@ async fn read(
         let found = api.store.get_model(member.workspace_id, model_id).await;
         fields.referred("parent_model_id", found)?;
     }
-    let tree = match keep(&fields, "filter_tree") {
-        Some(before) => Some((before.filter_tree.clone(), before.filter_tree_json.clone())),
-        None => filter_tree(&mut fields),
-    };
-    for key in [
-        "name",
-        "description",
-        "destination_type",
-        "enabled",
-        "parent_model_id",
-        "filter_tree",
-    ] {
-        fields.know(key);
-    }
+    let filter_tree = filter_tree_or(&mut fields, before.map(|policy| &policy.filter_tree));
     fields.finish()?;
-    let Some((filter_tree, filter_tree_json)) = tree else {
-        return Err(ApiError::internal(
-            &"a policy without a filter tree passed validation",
-        ));
-    };
     Ok(DestinationPolicy {
         id: before.map_or_else(api.new_id, |before| before.id),
         workspace_id: member.workspace_id,
@@ -212,22 +212,31 @@ async fn read(
         destination_type,
         name,
         description,
-        filter_tree,
-        filter_tree_json,
+        filter_tree: filter_tree.ok_or_else(|| {
+            ApiError::internal(&"a policy without a filter tree passed validation")
+        })?,
         enabled,
         created_by: before.map_or(member.account_id, |before| before.created_by),
-        created_at: before.map_or(now, |before| before.created_at),
-        updated_at: now,
+        created_at: before.map_or(member.act.at, |before| before.created_at),
+        updated_at: member.act.at,
     })
 }
 
-fn filter_tree(fields: &mut Fields) -> Option<(FilterTree, Value)> {
+/// The filter tree of a policy; where it was not sent, the one the policy has already.
+pub(crate) fn filter_tree_or(
+    fields: &mut Fields,
+    before: Option<&FilterDocument>,
+) -> Option<FilterDocument> {
+    if let Some(before) = before.filter(|_| !fields.has("filter_tree")) {
+        fields.know("filter_tree");
+        return Some(before.clone());
+    }
     let Some(document) = fields.value("filter_tree") else {
         fields.fault("$.filter_tree", "missing; expected a group or a condition");
         return None;
     };
-    match FilterTree::parse(&document) {
-        Ok(tree) => Some((tree, document)),
+    match FilterDocument::parse(document) {
+        Ok(tree) => Some(tree),
         Err(faults) => {
             fields.faults(faults.into_iter().map(within_filter_tree).collect());
             None

@@ -4,63 +4,66 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Api;
 use super::auth::{Caller, Ids};
 use super::body::Fields;
 use super::error::ApiError;
+use super::etag::{IfMatch, Object};
 use super::secrets::written_config;
-use crate::catalog::{Destination, RateLimit, redacted_config};
-
-fn shown(destination: &Destination) -> Value {
-    json!({
-        "id": destination.id,
-        "workspace_id": destination.workspace_id,
-        "name": destination.name,
-        "type": destination.destination_type,
-        "config": redacted_config(&destination.config),
-        "rate_limit": destination.rate_limit,
-        "created_at": destination.created_at,
-        "updated_at": destination.updated_at,
-    })
-}
+use crate::catalog::{Destination, RateLimit};
 
 /// The destinations of a workspace.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/destinations", tag = "destinations",
+    extensions(("x-permission" = json!("destinations.read"))),
+    responses((status = 200, body = Vec<Destination>)),
+)]
 pub(crate) async fn list_destinations(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
-) -> Result<Json<Vec<Value>>, ApiError> {
+) -> Result<Json<Vec<Destination>>, ApiError> {
     let member = caller.member(&api, id, "destinations.read").await?;
     let destinations = api.store.list_destinations(member.workspace_id).await?;
-    Ok(Json(destinations.iter().map(shown).collect()))
+    Ok(Json(destinations))
 }
 
 /// One destination; secrets are not read back.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/destinations/{destinationId}", tag = "destinations",
+    extensions(("x-permission" = json!("destinations.read"))),
+    responses((status = 200, body = Destination, headers(("ETag")))),
+)]
 pub(crate) async fn get_destination(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, destination_id)): Ids<(Uuid, Uuid)>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Object<Destination>, ApiError> {
     let member = caller.member(&api, id, "destinations.read").await?;
-    Ok(Json(shown(
-        &api.store
+    Ok(Object::ok(
+        api.store
             .get_destination(member.workspace_id, destination_id)
             .await?,
-    )))
+    ))
 }
 
 /// A new destination. Its path or address is checked now, and again whenever it is written.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/destinations", tag = "destinations",
+    extensions(("x-permission" = json!("destinations.write"))),
+    request_body = ref("#/components/schemas/NewDestination"),
+    responses((status = 201, body = Destination, headers(("ETag")))),
+)]
 pub(crate) async fn create_destination(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
     body: Body,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<Object<Destination>, ApiError> {
     let member = caller.member(&api, id, "destinations.write").await?;
-    let now = (api.clock)();
     let written = Written::read(&api, None, body).await?;
     let destination = Destination {
         id: (api.new_id)(),
@@ -69,47 +72,70 @@ pub(crate) async fn create_destination(
         destination_type: written.destination_type,
         config: written.config,
         rate_limit: written.rate_limit,
-        created_at: now,
-        updated_at: now,
+        created_at: member.act.at,
+        updated_at: member.act.at,
     };
-    api.store.insert_destination(&destination).await?;
-    Ok((StatusCode::CREATED, Json(shown(&destination))))
+    api.store
+        .insert_destination(&destination, &member.act)
+        .await?;
+    Ok(Object::created(destination))
 }
 
 /// Replaces a destination, all but its type: policies name that.
+#[utoipa::path(
+    put, path = "/workspaces/{id}/destinations/{destinationId}", tag = "destinations",
+    extensions(("x-permission" = json!("destinations.write"))),
+    params(("If-Match" = Option<String>, Header)),
+    request_body = ref("#/components/schemas/DestinationBody"),
+    responses((status = 200, body = Destination, headers(("ETag")))),
+)]
 pub(crate) async fn update_destination(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, destination_id)): Ids<(Uuid, Uuid)>,
+    if_match: IfMatch,
     body: Body,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Object<Destination>, ApiError> {
     let member = caller.member(&api, id, "destinations.write").await?;
     let before = api
         .store
         .get_destination(member.workspace_id, destination_id)
         .await?;
+    if_match.check(&before)?;
     let written = Written::read(&api, Some(&before), body).await?;
     let destination = Destination {
         name: written.name,
         config: written.config,
         rate_limit: written.rate_limit,
-        updated_at: (api.clock)(),
-        ..before
+        updated_at: member.act.at,
+        ..before.clone()
     };
-    api.store.update_destination(&destination).await?;
-    Ok(Json(shown(&destination)))
+    api.store
+        .update_destination(&before, &destination, &member.act)
+        .await?;
+    Ok(Object::ok(destination))
 }
 
 /// Removes a destination that no sync writes.
+#[utoipa::path(
+    delete, path = "/workspaces/{id}/destinations/{destinationId}", tag = "destinations",
+    extensions(("x-permission" = json!("destinations.delete"))),
+    params(("If-Match" = Option<String>, Header)),
+    responses((status = 204)),
+)]
 pub(crate) async fn delete_destination(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, destination_id)): Ids<(Uuid, Uuid)>,
+    if_match: IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let member = caller.member(&api, id, "destinations.delete").await?;
-    api.store
-        .delete_destination(member.workspace_id, destination_id)
+    let before = api
+        .store
+        .get_destination(member.workspace_id, destination_id)
         .await?;
+    if_match.check(&before)?;
+    api.store.delete_destination(&before, &member.act).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -12,6 +12,7 @@ use crate::guard::{GuardError, PolicyFault};
 use crate::inspect::InspectError;
 use crate::policy::Fault;
 use crate::publish::PublishError;
+use crate::publish::packs::PackError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::sync::TriggerError;
@@ -84,6 +85,16 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "conflict", message)
     }
 
+    /// 412: the object is not what the caller has read.
+    pub(crate) fn precondition_failed() -> Self {
+        let message = "the object has changed since it was read: read it again, then decide";
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition_failed",
+            message,
+        )
+    }
+
     /// 413: the body is longer than the route reads.
     pub(crate) fn too_large(limit: usize) -> Self {
         let message = format!("the body is longer than {limit} bytes");
@@ -134,6 +145,12 @@ impl ApiError {
         )
     }
 
+    /// 429: the key has made as many requests as it may.
+    pub(crate) fn rate_limited() -> Self {
+        let message = "the API key has reached its limit of requests: wait, then try again";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+    }
+
     /// 503: something that is needed does not answer; worth trying again.
     pub(crate) fn unavailable() -> Self {
         let message = "the service cannot answer at the moment: try again";
@@ -182,7 +199,7 @@ impl IntoResponse for ApiError {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -196,9 +213,9 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound(what) => Self::not_found(what),
             StoreError::Conflict(message) => Self::conflict(message),
-            StoreError::Stale => {
-                Self::conflict("somebody else changed the policies at the same time: try again")
-            }
+            StoreError::Stale => Self::conflict(
+                "somebody else changed this at the same time: read it again and retry",
+            ),
             StoreError::LeaseLost => Self::conflict("another worker has taken over this run"),
             StoreError::Unavailable(_) => {
                 tracing::error!(%error, "the store does not answer");
@@ -214,6 +231,16 @@ impl From<TriggerError> for ApiError {
         match error {
             TriggerError::Disabled => Self::conflict("the sync is disabled: enable it first"),
             TriggerError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PackError> for ApiError {
+    fn from(error: PackError) -> Self {
+        match error {
+            PackError::Faults(faults) => Self::invalid(faults),
+            PackError::Moved { .. } => Self::conflict(error.to_string()),
+            PackError::Store(error) => error.into(),
         }
     }
 }

@@ -3,22 +3,28 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Api;
 use super::auth::{Caller, Ids};
 use super::body::Fields;
 use super::error::ApiError;
+use crate::guard::Explanation;
 
-/// Judges the records that are sent as if they were of a model, for a destination type; without
-/// one there is no destination policy that could withhold them.
+/// Judges the records that are sent as if they were of a model, for an account (the caller, if
+/// none is named) and a destination type; without one no destination policy is asked.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/explain", tag = "inspection",
+    extensions(("x-permission" = json!("governance.read"))),
+    request_body = ref("#/components/schemas/ExplainBody"),
+    responses((status = 200, body = Vec<Explanation>)),
+)]
 pub(crate) async fn explain(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
     body: Body,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Vec<Explanation>>, ApiError> {
     let member = caller.member(&api, id, "governance.read").await?;
     let mut fields = Fields::read(body).await?;
     let model_id = fields.id("model_id");
@@ -26,14 +32,10 @@ pub(crate) async fn explain(
     let destination_type = fields
         .gives("destination_type")
         .then(|| fields.destination_type("destination_type"));
-    if let Some(account_id) = fields.optional_id("account_id")
-        && api
-            .store
-            .member_role(member.workspace_id, account_id)
-            .await?
-            .is_none()
-    {
-        fields.fault("$.account_id", "there is no such member");
+    let account_id = fields.optional_id("account_id");
+    if let Some(account_id) = account_id {
+        let found = api.store.get_member(member.workspace_id, account_id).await;
+        fields.referred("account_id", found)?;
     }
     let records = fields.records("records");
     let found = api.store.get_model(member.workspace_id, model_id).await;
@@ -45,9 +47,10 @@ pub(crate) async fn explain(
             member.workspace_id,
             model_id,
             destination_type.as_deref(),
+            account_id.unwrap_or(member.account_id),
             &records,
-            (api.clock)(),
+            &member.act,
         )
         .await?;
-    Ok(Json(json!(explained)))
+    Ok(Json(explained))
 }

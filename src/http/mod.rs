@@ -15,25 +15,41 @@ use crate::store::Store;
 use crate::sync::{Clock, Runner};
 
 mod accounts;
+mod audit;
 mod auth;
 mod body;
 mod destination_rules;
 mod destinations;
+mod docs;
 mod error;
+mod etag;
 mod explain;
+mod groups;
+mod idempotency;
+mod limits;
 mod me;
+mod members;
 mod models;
+mod openapi;
+mod packs;
+mod permissions;
 mod preview;
 mod process;
+mod query;
+mod revisions;
+mod roles;
 mod router;
 mod runs;
 mod secrets;
 mod server;
 mod sources;
+mod subset_categories;
+mod subsets;
 mod syncs;
 mod trace;
 mod workspaces;
 
+pub use limits::Limits;
 pub use router::router;
 pub use server::serve;
 
@@ -52,6 +68,8 @@ pub struct Api {
     pub sinks: Sinks,
     /// Checks paths and addresses when sources are saved.
     pub reach: Reach,
+    /// How many requests each API key may make.
+    pub limits: Limits,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// The time.

@@ -4,111 +4,113 @@
 //! columns a policy does not fit is refused.
 
 use arrow::datatypes::Schema;
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Api;
 use super::auth::{Caller, Ids, Member};
 use super::body::Fields;
 use super::error::ApiError;
+use super::etag::{IfMatch, Object};
 use crate::catalog::{Model, ModelQuery};
-use crate::policy::{Change, Fault};
+use crate::policy::{Change, Edit, Fault};
 use crate::source::{self, SourceError};
 
-fn shown(model: &Model) -> Value {
-    let mut shown = json!({
-        "id": model.id,
-        "workspace_id": model.workspace_id,
-        "name": model.name,
-        "source_id": model.source_id,
-    });
-    if let Some(shown) = shown.as_object_mut() {
-        let (key, text) = match &model.query {
-            ModelQuery::Table(table) => ("table", table),
-            ModelQuery::Sql(sql) => ("sql", sql),
-        };
-        shown.insert(key.into(), json!(text));
-        shown.insert("primary_key".into(), json!(model.primary_key));
-        shown.insert("schema".into(), shown_schema(&model.schema));
-        shown.insert("created_at".into(), json!(model.created_at));
-        shown.insert("updated_at".into(), json!(model.updated_at));
-    }
-    shown
-}
-
-fn shown_schema(schema: &Schema) -> Value {
-    let column = |field: &arrow::datatypes::FieldRef| {
-        json!({
-            "name": field.name(),
-            "type": field.data_type().to_string(),
-            "nullable": field.is_nullable(),
-        })
-    };
-    schema.fields().iter().map(column).collect()
-}
-
 /// The models of a workspace.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/models", tag = "models",
+    extensions(("x-permission" = json!("models.read"))),
+    responses((status = 200, body = Vec<Model>)),
+)]
 pub(crate) async fn list_models(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
-) -> Result<Json<Vec<Value>>, ApiError> {
+) -> Result<Json<Vec<Model>>, ApiError> {
     let member = caller.member(&api, id, "models.read").await?;
     let models = api.store.list_models(member.workspace_id).await?;
-    Ok(Json(models.iter().map(shown).collect()))
+    Ok(Json(models))
 }
 
 /// One model, with the columns found when it was last saved.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/models/{modelId}", tag = "models",
+    extensions(("x-permission" = json!("models.read"))),
+    responses((status = 200, body = Model, headers(("ETag")))),
+)]
 pub(crate) async fn get_model(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, model_id)): Ids<(Uuid, Uuid)>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Object<Model>, ApiError> {
     let member = caller.member(&api, id, "models.read").await?;
-    Ok(Json(shown(
-        &api.store.get_model(member.workspace_id, model_id).await?,
-    )))
+    Ok(Object::ok(
+        api.store.get_model(member.workspace_id, model_id).await?,
+    ))
 }
 
 /// A new model.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/models", tag = "models",
+    extensions(("x-permission" = json!("models.write"))),
+    request_body = ref("#/components/schemas/ModelBody"),
+    responses((status = 201, body = Model, headers(("ETag")))),
+)]
 pub(crate) async fn create_model(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
     body: Body,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<Object<Model>, ApiError> {
     let member = caller.member(&api, id, "models.write").await?;
     let model = publish(&api, &member, None, body).await?;
-    Ok((StatusCode::CREATED, Json(shown(&model))))
+    Ok(Object::created(model))
 }
 
 /// Replaces a model, and finds its columns anew.
+#[utoipa::path(
+    put, path = "/workspaces/{id}/models/{modelId}", tag = "models",
+    extensions(("x-permission" = json!("models.write"))),
+    params(("If-Match" = Option<String>, Header)),
+    request_body = ref("#/components/schemas/ModelBody"),
+    responses((status = 200, body = Model, headers(("ETag")))),
+)]
 pub(crate) async fn update_model(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, model_id)): Ids<(Uuid, Uuid)>,
+    if_match: IfMatch,
     body: Body,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Object<Model>, ApiError> {
     let member = caller.member(&api, id, "models.write").await?;
     let before = api.store.get_model(member.workspace_id, model_id).await?;
+    if_match.check(&before)?;
     let model = publish(&api, &member, Some(before), body).await?;
-    Ok(Json(shown(&model)))
+    Ok(Object::ok(model))
 }
 
 /// Removes a model that no sync sends and no policy names.
+#[utoipa::path(
+    delete, path = "/workspaces/{id}/models/{modelId}", tag = "models",
+    extensions(("x-permission" = json!("models.delete"))),
+    params(("If-Match" = Option<String>, Header)),
+    responses((status = 204)),
+)]
 pub(crate) async fn delete_model(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, model_id)): Ids<(Uuid, Uuid)>,
+    if_match: IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let member = caller.member(&api, id, "models.delete").await?;
-    api.store
-        .delete_model(member.workspace_id, model_id)
-        .await?;
+    let before = api.store.get_model(member.workspace_id, model_id).await?;
+    if_match.check(&before)?;
+    api.store.delete_model(&before, &member.act).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -118,7 +120,7 @@ async fn publish(
     before: Option<Model>,
     body: Body,
 ) -> Result<Model, ApiError> {
-    let now = (api.clock)();
+    let now = member.act.at;
     let mut fields = Fields::read(body).await?;
     let name = fields.name("name");
     let source_id = fields.id("source_id");
@@ -133,7 +135,7 @@ async fn publish(
     let primary_key = fields.texts("primary_key").unwrap_or_default();
     for (i, column) in primary_key.iter().enumerate() {
         if primary_key.iter().take(i).any(|earlier| earlier == column) {
-            fields.fault(&format!("$.primary_key[{i}]"), "the column comes twice");
+            fields.fault_once(&format!("$.primary_key[{i}]"), "the column comes twice");
         }
     }
     let found = api.store.get_source(member.workspace_id, source_id).await;
@@ -168,10 +170,10 @@ async fn publish(
     if !faults.is_empty() {
         return Err(ApiError::invalid(faults));
     }
-    let (id, created_at) = before.map_or_else(
-        || ((api.new_id)(), now),
-        |before| (before.id, before.created_at),
-    );
+    let (id, created_at) = match &before {
+        Some(before) => (before.id, before.created_at),
+        None => ((api.new_id)(), now),
+    };
     let model = Model {
         id,
         workspace_id: member.workspace_id,
@@ -183,10 +185,14 @@ async fn publish(
         created_at,
         updated_at: now,
     };
-    let change = Change::PutModel(Box::new(model.clone()));
+    let edit = Edit {
+        before: before.map(Arc::new),
+        after: Some(Arc::new(model.clone())),
+    };
+    let changes = [Change::Model(edit)];
     let published = api
         .publisher
-        .publish(member.workspace_id, change, member.account_id, now);
+        .publish(member.workspace_id, &changes, &member.act);
     published
         .await
         .map_err(|error| ApiError::publish(None, error))?;

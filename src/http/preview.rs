@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Api;
@@ -11,16 +10,23 @@ use super::auth::{Caller, Ids};
 use super::body::Fields;
 use super::destination_rules::within_filter_tree;
 use super::error::ApiError;
+use crate::inspect::Preview;
 use crate::policy::FilterTree;
 
 /// Judges every record of a model by the saved policies of a destination type and, if one is
 /// sent, by a filter tree beside them.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/preview", tag = "inspection",
+    extensions(("x-permission" = json!("governance.read"))),
+    request_body = ref("#/components/schemas/PreviewBody"),
+    responses((status = 200, body = Preview)),
+)]
 pub(crate) async fn preview(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
     body: Body,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Preview>, ApiError> {
     let member = caller.member(&api, id, "governance.read").await?;
     let mut fields = Fields::read(body).await?;
     let model_id = fields.id("model_id");
@@ -33,10 +39,15 @@ pub(crate) async fn preview(
     let found = api.store.get_model(member.workspace_id, model_id).await;
     fields.referred("model_id", found)?;
     fields.finish()?;
-    let now = (api.clock)();
     let preview = api
         .inspector
-        .preview(member.workspace_id, model_id, &destination_type, draft, now)
+        .preview(
+            member.workspace_id,
+            model_id,
+            &destination_type,
+            draft,
+            &member.act,
+        )
         .await?;
-    Ok(Json(json!(preview)))
+    Ok(Json(preview))
 }

@@ -1,137 +1,164 @@
 //! Every route of the control plane, on one page.
 
-use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::{
-    Api, accounts, destination_rules, destinations, error, explain, me, models, preview, process,
-    runs, sources, syncs, trace, workspaces,
+    Api, accounts, audit, destination_rules, destinations, docs, error, explain, groups,
+    idempotency, limits, me, members, models, openapi, packs, permissions, preview, process,
+    revisions, roles, runs, sources, subset_categories, subsets, syncs, trace, workspaces,
 };
 
-/// The service of one process.
+/// The service of one process. Its document describes the routes of the two lists below; the page
+/// `/docs` is for people.
 pub fn router(api: Api) -> Router {
-    Router::new()
-        .route("/livez", get(process::livez))
-        .route("/readyz", get(process::readyz))
-        .route("/metrics", get(process::metrics))
-        .route("/version", get(process::version))
-        .nest("/api/v1", api_routes())
+    let (api_routes, api_operations) = api_routes().split_for_parts();
+    // The last is the outermost: a request is admitted before anything else is done for it.
+    let api_routes = api_routes
+        .route_layer(from_fn_with_state(api.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(api.clone(), limits::admit));
+    let (process_routes, process_operations) = process_routes().split_for_parts();
+    let document = openapi::document(process_operations.nest("/api/v1", api_operations));
+    process_routes
+        .layer(Extension(document))
+        .route("/docs", get(docs::page))
+        .route("/docs/docs.js", get(docs::script))
+        .route("/docs/docs.css", get(docs::style))
+        .nest("/api/v1", api_routes)
         .fallback(error::unknown_route)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(axum::middleware::from_fn_with_state(
-            api.clone(),
-            trace::trace,
-        ))
+        .layer(from_fn_with_state(api.clone(), trace::trace))
         .with_state(api)
 }
 
-fn api_routes() -> Router<Api> {
+/// What takes no key.
+fn process_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(process::livez))
+        .routes(routes!(process::readyz))
+        .routes(routes!(process::metrics))
+        .routes(routes!(process::version))
+        .routes(routes!(openapi::get_openapi))
+}
+
+/// What takes a key, under `/api/v1`.
+fn api_routes() -> OpenApiRouter<Api> {
     use accounts as acc;
     use destination_rules as rules;
     use destinations as dst;
     use models as mdl;
     use sources as src;
+    use subset_categories as cat;
     use workspaces as wsp;
 
-    Router::new()
-        .route("/me", get(me::get_me))
-        .route(
-            "/accounts",
-            get(acc::list_accounts).post(acc::create_account),
-        )
-        .route(
-            "/accounts/{id}",
-            get(acc::get_account).put(acc::update_account),
-        )
-        .route(
-            "/accounts/{id}/keys",
-            get(acc::list_keys).post(acc::create_key),
-        )
-        .route("/accounts/{id}/keys/{keyId}", delete(acc::delete_key))
-        .route(
-            "/workspaces",
-            get(wsp::list_workspaces).post(wsp::create_workspace),
-        )
-        .route(
-            "/workspaces/{id}",
-            get(wsp::get_workspace).put(wsp::update_workspace),
-        )
-        .route(
-            "/workspaces/{id}/members",
-            get(wsp::list_members).post(wsp::add_member),
-        )
-        .route(
-            "/workspaces/{id}/members/{accountId}",
-            get(wsp::get_member)
-                .put(wsp::update_member)
-                .delete(wsp::remove_member),
-        )
-        .route(
-            "/workspaces/{id}/sources",
-            get(src::list_sources).post(src::create_source),
-        )
-        .route(
-            "/workspaces/{id}/sources/{sourceId}",
-            get(src::get_source)
-                .put(src::update_source)
-                .delete(src::delete_source),
-        )
-        .route(
-            "/workspaces/{id}/models",
-            get(mdl::list_models).post(mdl::create_model),
-        )
-        .route(
-            "/workspaces/{id}/models/{modelId}",
-            get(mdl::get_model)
-                .put(mdl::update_model)
-                .delete(mdl::delete_model),
-        )
-        .route(
-            "/workspaces/{id}/destinations",
-            get(dst::list_destinations).post(dst::create_destination),
-        )
-        .route(
-            "/workspaces/{id}/destinations/{destinationId}",
-            get(dst::get_destination)
-                .put(dst::update_destination)
-                .delete(dst::delete_destination),
-        )
-        .route(
-            "/workspaces/{id}/syncs",
-            get(syncs::list_syncs).post(syncs::create_sync),
-        )
-        .route(
-            "/workspaces/{id}/syncs/{syncId}",
-            get(syncs::get_sync)
-                .put(syncs::update_sync)
-                .delete(syncs::delete_sync),
-        )
-        .route(
-            "/workspaces/{id}/syncs/{syncId}/trigger",
-            post(syncs::trigger_sync),
-        )
-        .route("/workspaces/{id}/syncs/{syncId}/runs", get(runs::list_runs))
-        .route("/workspaces/{id}/runs/{runId}", get(runs::get_run))
-        .route(
-            "/workspaces/{id}/runs/{runId}/cancel",
-            post(runs::cancel_run),
-        )
-        .route(
-            "/workspaces/{id}/destination-rules",
-            get(rules::list_destination_rules).post(rules::create_destination_rule),
-        )
-        .route(
-            "/workspaces/{id}/destination-rules/{ruleId}",
-            get(rules::get_destination_rule)
-                .put(rules::update_destination_rule)
-                .delete(rules::delete_destination_rule),
-        )
-        .route(
-            "/workspaces/{id}/destination-types/{destType}/rules",
-            get(rules::list_destination_rules_by_type),
-        )
-        .route("/workspaces/{id}/preview", post(preview::preview))
-        .route("/workspaces/{id}/explain", post(explain::explain))
+    OpenApiRouter::new()
+        .routes(routes!(me::get_me))
+        .routes(routes!(acc::list_accounts, acc::create_account))
+        .routes(routes!(acc::get_account, acc::update_account))
+        .routes(routes!(acc::list_keys, acc::create_key))
+        .routes(routes!(acc::delete_key))
+        .routes(routes!(wsp::list_workspaces, wsp::create_workspace))
+        .routes(routes!(wsp::get_workspace, wsp::update_workspace))
+        .routes(routes!(members::list_members, members::add_member))
+        .routes(routes!(
+            members::get_member,
+            members::update_member,
+            members::remove_member
+        ))
+        .routes(routes!(src::list_sources, src::create_source))
+        .routes(routes!(
+            src::get_source,
+            src::update_source,
+            src::delete_source
+        ))
+        .routes(routes!(mdl::list_models, mdl::create_model))
+        .routes(routes!(
+            mdl::get_model,
+            mdl::update_model,
+            mdl::delete_model
+        ))
+        .routes(routes!(dst::list_destinations, dst::create_destination))
+        .routes(routes!(
+            dst::get_destination,
+            dst::update_destination,
+            dst::delete_destination
+        ))
+        .routes(routes!(syncs::list_syncs, syncs::create_sync))
+        .routes(routes!(
+            syncs::get_sync,
+            syncs::update_sync,
+            syncs::delete_sync
+        ))
+        .routes(routes!(syncs::trigger_sync))
+        .routes(routes!(runs::list_runs))
+        .routes(routes!(runs::get_run))
+        .routes(routes!(runs::cancel_run))
+        .routes(routes!(
+            rules::list_destination_rules,
+            rules::create_destination_rule
+        ))
+        .routes(routes!(
+            rules::get_destination_rule,
+            rules::update_destination_rule,
+            rules::delete_destination_rule
+        ))
+        .routes(routes!(rules::list_destination_rules_by_type))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::list_organisation_audit))
+        .routes(routes!(permissions::list_permissions))
+        .routes(routes!(permissions::list_my_permissions))
+        .routes(routes!(roles::list_roles, roles::create_role))
+        .routes(routes!(
+            roles::get_role,
+            roles::update_role,
+            roles::delete_role
+        ))
+        .routes(routes!(groups::list_groups, groups::create_group))
+        .routes(routes!(
+            groups::get_group,
+            groups::update_group,
+            groups::delete_group
+        ))
+        .routes(routes!(
+            groups::list_group_members,
+            groups::add_group_member
+        ))
+        .routes(routes!(groups::remove_group_member))
+        .routes(routes!(
+            groups::list_group_subsets,
+            groups::replace_group_subsets
+        ))
+        .routes(routes!(
+            cat::list_subset_categories,
+            cat::create_subset_category
+        ))
+        .routes(routes!(
+            cat::get_subset_category,
+            cat::update_subset_category,
+            cat::delete_subset_category
+        ))
+        .routes(routes!(subsets::list_subsets, subsets::create_subset))
+        .routes(routes!(subsets::list_my_subsets))
+        .routes(routes!(
+            subsets::get_subset,
+            subsets::update_subset,
+            subsets::delete_subset
+        ))
+        .routes(routes!(
+            subsets::list_assignments,
+            subsets::create_assignment
+        ))
+        .routes(routes!(subsets::delete_assignment))
+        .routes(routes!(revisions::list_revisions))
+        .routes(routes!(revisions::get_revision))
+        .routes(routes!(revisions::restore_revision))
+        .routes(routes!(preview::preview))
+        .routes(routes!(explain::explain))
+        .routes(routes!(packs::plan))
+        .routes(routes!(packs::apply))
 }

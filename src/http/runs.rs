@@ -10,6 +10,11 @@ use super::error::ApiError;
 use crate::catalog::Run;
 
 /// The newest runs of a sync, newest first, at most 200.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/syncs/{syncId}/runs", tag = "runs",
+    extensions(("x-permission" = json!("syncs.read"))),
+    responses((status = 200, body = Vec<Run>)),
+)]
 pub(crate) async fn list_runs(
     State(api): State<Api>,
     caller: Caller,
@@ -23,6 +28,11 @@ pub(crate) async fn list_runs(
 }
 
 /// One run.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/runs/{runId}", tag = "runs",
+    extensions(("x-permission" = json!("syncs.read"))),
+    responses((status = 200, body = Run)),
+)]
 pub(crate) async fn get_run(
     State(api): State<Api>,
     caller: Caller,
@@ -33,6 +43,11 @@ pub(crate) async fn get_run(
 }
 
 /// Stops a run: at once if it waits, after its batch if it works; 409 if it has ended.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/runs/{runId}/cancel", tag = "runs",
+    extensions(("x-permission" = json!("syncs.trigger"))),
+    responses((status = 200, body = Run)),
+)]
 pub(crate) async fn cancel_run(
     State(api): State<Api>,
     caller: Caller,
@@ -41,7 +56,7 @@ pub(crate) async fn cancel_run(
     let member = caller.member(&api, id, "syncs.trigger").await?;
     Ok(Json(
         api.runner
-            .cancel(member.workspace_id, run_id, (api.clock)())
+            .cancel(member.workspace_id, run_id, &member.act)
             .await?,
     ))
 }

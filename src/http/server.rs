@@ -20,12 +20,12 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 /// Pause after an accept error that concerns the whole process, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often measurements are folded together when nobody asks for `/metrics`.
+/// How often idle keys are forgotten, and measurements folded together when nobody asks for them.
 const UPKEEP: Duration = Duration::from_secs(10);
 
 /// Serves until `shutdown`, then lets open requests end.
 pub async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken) {
-    let metrics = api.metrics.clone();
+    let (metrics, limits) = (api.metrics.clone(), api.limits.clone());
     let routes = router(api).layer(Extension(Draining(shutdown.clone())));
     let service = TowerToHyperService::new(routes);
     let connections = GracefulShutdown::new();
@@ -34,7 +34,10 @@ pub async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken)
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            _ = upkeep.tick() => metrics.run_upkeep(),
+            _ = upkeep.tick() => {
+                metrics.run_upkeep();
+                limits.forget_idle();
+            }
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let connection = connections.watch(connection(stream, service.clone()));

@@ -7,17 +7,24 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use croner::parser::{CronParser, Seconds, Year};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Api;
 use super::auth::{Caller, Ids, Member};
 use super::body::Fields;
 use super::error::ApiError;
+use super::etag::{IfMatch, Object};
 use super::models::names;
 use crate::catalog::{Destination, Environment, MappedColumn, Model, Sync, SyncMode};
 
 /// The syncs of a workspace.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/syncs", tag = "syncs",
+    extensions(("x-permission" = json!("syncs.read"))),
+    responses((status = 200, body = Vec<Sync>)),
+)]
 pub(crate) async fn list_syncs(
     State(api): State<Api>,
     caller: Caller,
@@ -28,78 +35,118 @@ pub(crate) async fn list_syncs(
 }
 
 /// One sync.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/syncs/{syncId}", tag = "syncs",
+    extensions(("x-permission" = json!("syncs.read"))),
+    responses((status = 200, body = Sync, headers(("ETag")))),
+)]
 pub(crate) async fn get_sync(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, sync_id)): Ids<(Uuid, Uuid)>,
-) -> Result<Json<Sync>, ApiError> {
+) -> Result<Object<Sync>, ApiError> {
     let member = caller.member(&api, id, "syncs.read").await?;
-    Ok(Json(
+    Ok(Object::ok(
         api.store.get_sync(member.workspace_id, sync_id).await?,
     ))
 }
 
 /// A new sync; the caller is its owner, as whom its schedule runs it.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/syncs", tag = "syncs",
+    extensions(("x-permission" = json!("syncs.write"))),
+    request_body = ref("#/components/schemas/SyncBody"),
+    responses((status = 201, body = Sync, headers(("ETag")))),
+)]
 pub(crate) async fn create_sync(
     State(api): State<Api>,
     caller: Caller,
     Ids(id): Ids<Uuid>,
     body: Body,
-) -> Result<(StatusCode, Json<Sync>), ApiError> {
+) -> Result<Object<Sync>, ApiError> {
     let member = caller.member(&api, id, "syncs.write").await?;
     let sync = read(&api, &member, None, body).await?;
-    api.store.insert_sync(&sync).await?;
-    Ok((StatusCode::CREATED, Json(sync)))
+    api.store.insert_sync(&sync, &member.act).await?;
+    Ok(Object::created(sync))
 }
 
 /// Replaces a sync. Whoever changes one becomes its owner: nobody may have another account send
 /// what they could not send themselves.
+#[utoipa::path(
+    put, path = "/workspaces/{id}/syncs/{syncId}", tag = "syncs",
+    extensions(("x-permission" = json!("syncs.write"))),
+    params(("If-Match" = Option<String>, Header)),
+    request_body = ref("#/components/schemas/SyncBody"),
+    responses((status = 200, body = Sync, headers(("ETag")))),
+)]
 pub(crate) async fn update_sync(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, sync_id)): Ids<(Uuid, Uuid)>,
+    if_match: IfMatch,
     body: Body,
-) -> Result<Json<Sync>, ApiError> {
+) -> Result<Object<Sync>, ApiError> {
     let member = caller.member(&api, id, "syncs.write").await?;
     let before = api.store.get_sync(member.workspace_id, sync_id).await?;
-    let sync = read(&api, &member, Some(before), body).await?;
-    api.store.update_sync(&sync).await?;
-    Ok(Json(sync))
+    if_match.check(&before)?;
+    let sync = read(&api, &member, Some(&before), body).await?;
+    api.store.update_sync(&before, &sync, &member.act).await?;
+    Ok(Object::ok(sync))
 }
 
 /// Removes a sync.
+#[utoipa::path(
+    delete, path = "/workspaces/{id}/syncs/{syncId}", tag = "syncs",
+    extensions(("x-permission" = json!("syncs.delete"))),
+    params(("If-Match" = Option<String>, Header)),
+    responses((status = 204)),
+)]
 pub(crate) async fn delete_sync(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, sync_id)): Ids<(Uuid, Uuid)>,
+    if_match: IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let member = caller.member(&api, id, "syncs.delete").await?;
-    api.store.delete_sync(member.workspace_id, sync_id).await?;
+    let before = api.store.get_sync(member.workspace_id, sync_id).await?;
+    if_match.check(&before)?;
+    api.store.delete_sync(&before, &member.act).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A run that was queued.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Triggered {
+    /// The run.
+    run_id: Uuid,
+}
+
 /// Queues a run, as the caller.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/syncs/{syncId}/trigger", tag = "syncs",
+    extensions(("x-permission" = json!("syncs.trigger"))),
+    responses((status = 202, body = Triggered)),
+)]
 pub(crate) async fn trigger_sync(
     State(api): State<Api>,
     caller: Caller,
     Ids((id, sync_id)): Ids<(Uuid, Uuid)>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Triggered>), ApiError> {
     let member = caller.member(&api, id, "syncs.trigger").await?;
-    let now = (api.clock)();
     let run = api
         .runner
-        .trigger(member.workspace_id, sync_id, member.account_id, now)
+        .trigger(member.workspace_id, sync_id, &member.act)
         .await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"run_id": run.id}))))
+    Ok((StatusCode::ACCEPTED, Json(Triggered { run_id: run.id })))
 }
 
 async fn read(
     api: &Api,
     member: &Member,
-    before: Option<Sync>,
+    before: Option<&Sync>,
     body: Body,
 ) -> Result<Sync, ApiError> {
-    let now = (api.clock)();
+    let now = member.act.at;
     let mut fields = Fields::read(body).await?;
     let name = fields.name("name");
     let model_id = fields.id("model_id");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Fault;
@@ -35,8 +36,9 @@ pub struct Case {
     pub expect: Expectation,
 }
 
-/// What must become of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What must become of a record. It is written as in a cases file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Expectation {
     /// It passes.
     Passes,

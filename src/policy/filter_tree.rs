@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use arrow::datatypes::{DataType, Schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::Fault;
@@ -14,12 +15,12 @@ use super::Fault;
 /// How deep groups may nest.
 pub const MAX_DEPTH: usize = 64;
 
-/// A parsed filter tree.
+/// A parsed filter tree. In a document a group has at least one child.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FilterTree {
-    /// TRUE where every child is; at least one child.
+    /// TRUE where every child is.
     And(Vec<FilterTree>),
-    /// TRUE where any child is; at least one child.
+    /// TRUE where any child is; without children nowhere.
     Or(Vec<FilterTree>),
     /// TRUE where the child is FALSE; NULL stays NULL.
     Not(Box<FilterTree>),
@@ -120,7 +121,8 @@ operators! {
 }
 
 /// The shape of value an operator takes.
-enum Shape {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
     None,
     Scalar,
     Scalars,
@@ -128,6 +130,18 @@ enum Shape {
     Text,
     Regex,
     Span,
+}
+
+impl Shape {
+    pub(super) const ALL: &'static [Shape] = &[
+        Shape::None,
+        Shape::Scalar,
+        Shape::Scalars,
+        Shape::Pair,
+        Shape::Text,
+        Shape::Regex,
+        Shape::Span,
+    ];
 }
 
 impl Operator {
@@ -138,7 +152,7 @@ impl Operator {
             .find(|operator| operator.name() == name)
     }
 
-    fn shape(self) -> Shape {
+    pub(super) fn shape(self) -> Shape {
         use Operator::*;
         match self {
             Equals | NotEquals | GreaterThan | GreaterThanOrEqual | LessThan | LessThanOrEqual => {
@@ -218,6 +232,48 @@ impl TimeSpan {
             }
         };
         Ok(TimeSpan { value: count, unit })
+    }
+}
+
+/// A filter tree and the document it was read from, which is what the API reads back. In JSON it
+/// is that document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterDocument {
+    tree: FilterTree,
+    json: Value,
+}
+
+impl FilterDocument {
+    /// Parses a document, or reports every fault in it.
+    pub fn parse(json: Value) -> Result<FilterDocument, Vec<Fault>> {
+        let tree = FilterTree::parse(&json)?;
+        Ok(FilterDocument { tree, json })
+    }
+
+    /// What it means.
+    pub fn tree(&self) -> &FilterTree {
+        &self.tree
+    }
+
+    /// What was written.
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+}
+
+impl Serialize for FilterDocument {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for FilterDocument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Value::deserialize(deserializer)?;
+        FilterDocument::parse(json).map_err(|faults| match faults.first() {
+            Some(fault) => serde::de::Error::custom(fault),
+            None => serde::de::Error::custom("not a filter tree"),
+        })
     }
 }
 

@@ -1,17 +1,28 @@
 //! What admins write: filter trees, the policies that carry them, and the version of the whole set.
 
+pub mod access;
 pub mod cases;
+pub mod change;
 pub mod destination;
+pub mod difference;
+mod filter_schema;
 pub mod filter_tree;
 pub mod pack;
+pub mod pack_text;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::catalog::Model;
 pub use crate::catalog::PolicyKind;
+pub use access::{AccessCategory, AccessPolicy, Assignment, Unassigned};
+pub use change::{Change, Edit};
 pub use destination::DestinationPolicy;
-pub use filter_tree::FilterTree;
+pub use filter_tree::{FilterDocument, FilterTree};
 
 /// One thing wrong with a document, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,11 +52,11 @@ impl std::fmt::Display for Fault {
 /// One condition that a record must meet to pass: all requirements of a guard are joined by AND.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requirement {
-    /// The policy it comes from; `None` for a draft.
+    /// The policy it comes from, or the category of access policies; `None` for a draft.
     pub policy_id: Option<Uuid>,
     /// Its kind.
     pub kind: PolicyKind,
-    /// The policy's name, for errors and explanations.
+    /// The policy's or category's name, for errors and explanations.
     pub name: String,
     /// The records that may pass.
     pub filter_tree: FilterTree,
@@ -54,7 +65,8 @@ pub struct Requirement {
 /// The version of a workspace's whole set of policies; the first is 1.
 pub type Revision = u64;
 
-/// All policies of one workspace at one revision: what guards are compiled from.
+/// All policies of one workspace at one revision: what guards are compiled from. Objects are by
+/// id, which is by age.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicySet {
     /// The workspace.
@@ -64,35 +76,50 @@ pub struct PolicySet {
     /// Where set, a (model, destination type) without a destination policy sends nothing.
     pub require_destination_policy: bool,
     /// Every destination policy, enabled or not.
-    pub destination_policies: Vec<DestinationPolicy>,
+    pub destination_policies: BTreeMap<Uuid, Arc<DestinationPolicy>>,
+    /// Every category of access policies.
+    pub access_categories: BTreeMap<Uuid, Arc<AccessCategory>>,
+    /// Every access policy.
+    pub access_policies: BTreeMap<Uuid, Arc<AccessPolicy>>,
+    /// Which groups have which access policies.
+    pub assignments: BTreeMap<Uuid, Arc<Assignment>>,
 }
 
 impl PolicySet {
     /// The enabled destination policies that cover a model for a destination type, by the
-    /// columns it was saved with or by those it has now.
+    /// columns it was saved with or by those it has now: a source may have gained columns since.
     pub fn for_destination<'a>(
         &'a self,
-        model: &'a crate::catalog::Model,
+        model: &'a Model,
         schema: &'a Schema,
         destination_type: &'a str,
     ) -> impl Iterator<Item = &'a DestinationPolicy> {
-        self.destination_policies.iter().filter(move |policy| {
+        let policies = self.destination_policies.values().map(Arc::as_ref);
+        policies.filter(move |policy| {
             policy.enabled
                 && policy.destination_type == destination_type
-                && (policy.covers(model) || policy.covers_with(model, schema))
+                && (policy.covers(model, &model.schema) || policy.covers(model, schema))
         })
+    }
+
+    /// The access policies that are assigned to any of some groups.
+    pub fn assigned_to(&self, groups: &[Uuid]) -> BTreeSet<Uuid> {
+        self.assignments
+            .values()
+            .filter(|assignment| groups.contains(&assignment.group_id))
+            .map(|assignment| assignment.subset_id)
+            .collect()
     }
 }
 
-/// A change to what guards are compiled from. Each one that is committed makes a revision.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// Creates a destination policy, or replaces the one with its id.
-    PutDestinationPolicy(Box<DestinationPolicy>),
-    /// Removes a destination policy.
-    DeleteDestinationPolicy(Uuid),
-    /// Switches the workspace's demand for a destination policy.
-    RequireDestinationPolicy(bool),
-    /// Creates a model, or replaces the one with its id.
-    PutModel(Box<crate::catalog::Model>),
+/// Whether a policy governs a model that has these columns: it names the model, or names none and
+/// the model has every column that the tree reads.
+fn covers(parent: Option<Uuid>, tree: &FilterTree, model: &Model, schema: &Schema) -> bool {
+    match parent {
+        Some(id) => id == model.id,
+        None => {
+            let mut columns = tree.columns().into_iter();
+            columns.all(|column| filter_tree::schema_has(schema, column))
+        }
+    }
 }

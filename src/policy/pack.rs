@@ -5,20 +5,20 @@ use std::collections::HashSet;
 use arrow::datatypes::Schema;
 use serde_json::{Map, Value};
 
-use super::filter_tree::{self, FilterTree, unknown_keys};
+use super::filter_tree::{self, FilterDocument, unknown_keys};
 use super::{Fault, PolicyKind, Requirement};
 
 /// A parsed pack.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pack {
-    /// Its policies, in the order of the file; no two bear the same name.
+    /// Its policies, in the order of the file; no two bear the same name for a destination type.
     pub policies: Vec<PackPolicy>,
 }
 
 /// A destination policy as a pack writes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PackPolicy {
-    /// Display name, unique in the pack.
+    /// Display name, unique in the pack for each destination type.
     pub name: String,
     /// What it is for; empty if the pack does not say.
     pub description: String,
@@ -27,9 +27,7 @@ pub struct PackPolicy {
     /// The destination types it restricts; at least one, each once.
     pub destination_types: Vec<String>,
     /// The records that may be sent.
-    pub filter_tree: FilterTree,
-    /// The tree as it was written, which is what the API reads back.
-    pub filter_tree_json: Value,
+    pub filter_tree: FilterDocument,
     /// Whether it is in force; true if the pack does not say.
     pub enabled: bool,
 }
@@ -42,6 +40,7 @@ impl PackPolicy {
             Some(name) => model == Some(name),
             None => self
                 .filter_tree
+                .tree()
                 .columns()
                 .iter()
                 .all(|column| filter_tree::schema_has(schema, column)),
@@ -55,7 +54,7 @@ impl PackPolicy {
             policy_id: None,
             kind: PolicyKind::Destination,
             name: self.name.clone(),
-            filter_tree: self.filter_tree.clone(),
+            filter_tree: self.filter_tree.tree().clone(),
         }
     }
 }
@@ -75,9 +74,27 @@ pub fn parse(text: &str) -> Result<Pack, Vec<Fault>> {
     }
 }
 
+/// Reads the policies of a pack from a document that has them under `policies`, and nothing else.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn policies(document: &Value) -> Result<Pack, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let pack = Reader::open(document, "$", &["policies"], &mut faults).and_then(policies_at);
+    match pack {
+        Some(pack) if faults.is_empty() => Ok(pack),
+        _ => Err(faults),
+    }
+}
+
 fn pack(document: &Value, faults: &mut Vec<Fault>) -> Option<Pack> {
     let mut at = Reader::open(document, "$", &["version", "policies"], faults)?;
     at.version();
+    policies_at(at)
+}
+
+fn policies_at(mut at: Reader<'_, '_>) -> Option<Pack> {
     let items = at.array("policies", "policies")?;
     let mut names = HashSet::new();
     let mut policies = Vec::new();
@@ -86,9 +103,13 @@ fn pack(document: &Value, faults: &mut Vec<Fault>) -> Option<Pack> {
         let Some(policy) = policy(item, &path, at.faults) else {
             continue;
         };
-        if !names.insert(policy.name.clone()) {
-            let message = "an earlier policy of this pack has the same name";
-            at.faults.push(Fault::new(format!("{path}.name"), message));
+        for destination_type in &policy.destination_types {
+            if !names.insert((policy.name.clone(), destination_type.clone())) {
+                let message = format!(
+                    "an earlier policy of this pack has the same name for {destination_type}"
+                );
+                at.faults.push(Fault::new(format!("{path}.name"), message));
+            }
         }
         policies.push(policy);
     }
@@ -129,16 +150,14 @@ fn policy(item: &Value, path: &str, faults: &mut Vec<Fault>) -> Option<PackPolic
             );
             None
         }
-        Some(json) => at.filter_tree(json).map(|tree| (tree, json.clone())),
+        Some(json) => at.filter_tree(json),
     };
-    let (filter_tree, filter_tree_json) = tree?;
     Some(PackPolicy {
         name: name?.to_owned(),
         description: description.unwrap_or_default().to_owned(),
         model: model.map(str::to_owned),
         destination_types: destination_types?,
-        filter_tree,
-        filter_tree_json,
+        filter_tree: tree?,
         enabled: enabled?,
     })
 }
@@ -287,9 +306,9 @@ impl<'a, 'f> Reader<'a, 'f> {
             .filter(|text| !text.is_empty())
     }
 
-    /// A text, if the key is there.
+    /// A text, if the key is there; null counts as absent.
     pub(super) fn optional_text(&mut self, key: &str) -> Option<&'a str> {
-        let value = self.object.get(key)?;
+        let value = self.object.get(key).filter(|value| !value.is_null())?;
         if value.as_str().is_none() {
             self.fault(key, "expected text");
         }
@@ -309,8 +328,8 @@ impl<'a, 'f> Reader<'a, 'f> {
         items.map(Vec::as_slice)
     }
 
-    fn filter_tree(&mut self, json: &Value) -> Option<FilterTree> {
-        FilterTree::parse(json)
+    fn filter_tree(&mut self, json: &Value) -> Option<FilterDocument> {
+        FilterDocument::parse(json.clone())
             .map_err(|faults| {
                 for fault in faults {
                     let below = fault.path.strip_prefix('$').unwrap_or(&fault.path);
@@ -351,7 +370,7 @@ mod tests {
         assert_eq!(policy.destination_types, ["x", "y"]);
         assert!(policy.enabled && policy.model.is_none() && policy.description.is_empty());
         let values = serde_json::json!(["NO", "Yes", "on", "no", "01", 7]);
-        assert_eq!(policy.filter_tree_json["value"], values);
+        assert_eq!(policy.filter_tree.json()["value"], values);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::audit;
 use super::database::{Db, Tx};
 use super::error::{is_dangling, is_duplicate};
-use super::{Store, StoreError, columns, object, objects, touched, workspaces};
+use super::{Store, StoreError, columns, object, objects, same, touched, workspaces};
+use crate::audit::Event;
 use crate::catalog::Workspace;
-use crate::principal::{Account, ApiKey};
+use crate::principal::{Account, Act, ApiKey};
 
 /// A key as it is found by its public part: what the presented key is checked against.
 #[derive(Clone)]
@@ -68,6 +70,7 @@ struct KeyRow {
     name: String,
     scopes: String,
     expires_at: Option<DateTime<Utc>>,
+    last_used_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
@@ -81,6 +84,7 @@ impl TryFrom<KeyRow> for ApiKey {
             name: row.name,
             scopes: columns::from_json(&row.scopes, "api_keys.scopes")?,
             expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
             created_at: row.created_at,
         })
     }
@@ -118,6 +122,9 @@ impl TryFrom<StoredKeyRow> for StoredKey {
     }
 }
 
+const SELECT: &str =
+    "SELECT id, email, name, avatar_url, created_at, updated_at FROM accounts WHERE id = $1";
+
 impl Store {
     /// Makes the first account with its key, and a workspace that it owns at revision 1. Where
     /// there is an account already, nothing happens and the answer is `false`; of several
@@ -141,9 +148,10 @@ impl Store {
         if accounts.is_some() {
             return Ok(false);
         }
-        insert_account(&mut tx, account).await?;
-        insert_key(&mut tx, key, public_id, digest).await?;
-        workspaces::insert(&mut tx, workspace, account.id).await?;
+        let act = Act::on_behalf_of(account.id, account.created_at);
+        insert_account(&mut tx, account, &act).await?;
+        insert_key(&mut tx, key, public_id, digest, &act).await?;
+        workspaces::insert(&mut tx, workspace, &act).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -165,27 +173,36 @@ impl Store {
 
     /// One account.
     pub async fn get_account(&self, id: Uuid) -> Result<Account, StoreError> {
-        let row = optional!(
-            self,
-            AccountRow,
-            "SELECT id, email, name, avatar_url, created_at, updated_at
-             FROM accounts WHERE id = $1",
-            id,
-        );
-        object(row, "account")
+        object(optional!(self, AccountRow, SELECT, id), "account")
     }
 
     /// Adds an account; the e-mail address, in whatever case, must be new.
-    pub async fn insert_account(&self, account: &Account) -> Result<(), StoreError> {
+    pub async fn insert_account(&self, account: &Account, act: &Act) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        insert_account(&mut tx, account).await?;
+        insert_account(&mut tx, account, act).await?;
         tx.commit().await
     }
 
     /// Saves an account's address, name and picture.
-    pub async fn update_account(&self, account: &Account) -> Result<(), StoreError> {
+    ///
+    /// Errors: stale, if it is no longer as it was `before`.
+    pub async fn update_account(
+        &self,
+        before: &Account,
+        account: &Account,
+        act: &Act,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        // Locks the row, so that what is compared stays as it is.
+        execute!(
+            tx,
+            "UPDATE accounts SET name = name WHERE id = $1",
+            account.id
+        )?;
+        let now = optional!(tx, AccountRow, SELECT, account.id);
+        same(&object::<_, Account>(now, "account")?, before)?;
         let saved = execute!(
-            self,
+            tx,
             "UPDATE accounts SET email = $2, name = $3, avatar_url = $4, updated_at = $5
              WHERE id = $1",
             account.id,
@@ -194,7 +211,10 @@ impl Store {
             &account.avatar_url,
             columns::time(account.updated_at),
         );
-        touched(saved.map_err(address_taken)?, "account")
+        touched(saved.map_err(address_taken)?, "account")?;
+        let event = Event::of("account", Some(account.id), Some(before), Some(account));
+        audit::append(&mut tx, None, act, &event).await?;
+        tx.commit().await
     }
 
     /// The keys of an account.
@@ -202,7 +222,7 @@ impl Store {
         objects(all!(
             self,
             KeyRow,
-            "SELECT id, account_id, name, scopes, expires_at, created_at
+            "SELECT id, account_id, name, scopes, expires_at, last_used_at, created_at
              FROM api_keys WHERE account_id = $1 ORDER BY created_at, id",
             account_id,
         ))
@@ -214,21 +234,52 @@ impl Store {
         key: &ApiKey,
         public_id: &str,
         digest: &[u8],
+        act: &Act,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        insert_key(&mut tx, key, public_id, digest).await?;
+        insert_key(&mut tx, key, public_id, digest, act).await?;
         tx.commit().await
     }
 
-    /// Revokes a key.
-    pub async fn delete_key(&self, account_id: Uuid, key_id: Uuid) -> Result<(), StoreError> {
-        let deleted = execute!(
-            self,
-            "DELETE FROM api_keys WHERE account_id = $1 AND id = $2",
+    /// Revokes a key: the next request that presents it is refused.
+    pub async fn delete_key(
+        &self,
+        account_id: Uuid,
+        key_id: Uuid,
+        act: &Act,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let deleted = optional!(
+            tx,
+            KeyRow,
+            "DELETE FROM api_keys WHERE account_id = $1 AND id = $2
+             RETURNING id, account_id, name, scopes, expires_at, last_used_at, created_at",
             account_id,
             key_id,
+        );
+        let key: ApiKey = object(deleted, "key")?;
+        let event = Event::of("api_key", Some(key_id), Some(&key), None);
+        audit::append(&mut tx, None, act, &event).await?;
+        tx.commit().await
+    }
+
+    /// Notes that a key was used, unless a use was noted after `since`: of many requests that come
+    /// at once, one writes.
+    pub async fn touch_key(
+        &self,
+        key_id: Uuid,
+        now: DateTime<Utc>,
+        since: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "UPDATE api_keys SET last_used_at = $2
+             WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)",
+            key_id,
+            columns::time(now),
+            columns::time(since),
         )?;
-        touched(deleted, "key")
+        Ok(())
     }
 
     /// The key with a public part. Whether it has expired is for the caller to judge.
@@ -236,7 +287,8 @@ impl Store {
         let row = optional!(
             self,
             StoredKeyRow,
-            "SELECT k.id, k.account_id, k.name, k.scopes, k.expires_at, k.created_at, k.digest,
+            "SELECT k.id, k.account_id, k.name, k.scopes, k.expires_at, k.last_used_at,
+                    k.created_at, k.digest,
                     a.email, a.name AS account_name, a.avatar_url,
                     a.created_at AS account_created_at, a.updated_at AS account_updated_at
              FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.public_id = $1",
@@ -246,7 +298,7 @@ impl Store {
     }
 }
 
-async fn insert_account(tx: &mut Tx, account: &Account) -> Result<(), StoreError> {
+async fn insert_account(tx: &mut Tx, account: &Account, act: &Act) -> Result<(), StoreError> {
     execute!(
         tx,
         "INSERT INTO accounts (id, email, name, avatar_url, created_at, updated_at)
@@ -259,7 +311,8 @@ async fn insert_account(tx: &mut Tx, account: &Account) -> Result<(), StoreError
         columns::time(account.updated_at),
     )
     .map_err(address_taken)?;
-    Ok(())
+    let event = Event::of("account", Some(account.id), None, Some(account));
+    audit::append(tx, None, act, &event).await
 }
 
 async fn insert_key(
@@ -267,6 +320,7 @@ async fn insert_key(
     key: &ApiKey,
     public_id: &str,
     digest: &[u8],
+    act: &Act,
 ) -> Result<(), StoreError> {
     let scopes = columns::json(&key.scopes)?;
     execute!(
@@ -292,7 +346,8 @@ async fn insert_key(
             error.into()
         }
     })?;
-    Ok(())
+    let event = Event::of("api_key", Some(key.id), None, Some(key));
+    audit::append(tx, None, act, &event).await
 }
 
 fn address_taken(error: sqlx::Error) -> StoreError {

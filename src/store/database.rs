@@ -93,14 +93,48 @@ impl Store {
     /// `url` is `sqlite:PATH` (or `sqlite:///PATH`; the file is created, its folder is not) or
     /// `postgres://...`.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            return open_sqlite(path.strip_prefix("//").unwrap_or(path)).await;
-        }
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return open_postgres(url).await;
-        }
-        let expected = "its URL must begin with sqlite: or postgres://";
-        Err(StoreError::Unavailable(expected.into()))
+        let pool = match place(url)? {
+            Db::Sqlite(path) => {
+                create_private(Path::new(path)).map_err(|error| {
+                    let kind = error.kind();
+                    StoreError::Unavailable(format!(
+                        "its file cannot be created: {kind}; does its folder exist?"
+                    ))
+                })?;
+                let options = SqliteConnectOptions::new()
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full);
+                let pool = open_sqlite(path, options).await?;
+                sqlx::migrate!("src/store/migrations/sqlite")
+                    .run(&pool)
+                    .await?;
+                Db::Sqlite(pool)
+            }
+            Db::Postgres(options) => {
+                let pool = open_postgres(options).await?;
+                sqlx::migrate!("src/store/migrations/postgres")
+                    .run(&pool)
+                    .await?;
+                Db::Postgres(pool)
+            }
+        };
+        Ok(Store { pool })
+    }
+
+    /// Opens a store that is there, at a URL as [`Store::open`] takes it, to read from: nothing
+    /// is made, migrated or changed, and other processes may go on using it.
+    pub async fn open_to_read(url: &str) -> Result<Store, StoreError> {
+        let pool = match place(url)? {
+            Db::Sqlite(path) => {
+                let options = SqliteConnectOptions::new().pragma("query_only", "ON");
+                Db::Sqlite(open_sqlite(path, options).await?)
+            }
+            Db::Postgres(options) => {
+                let options = options.options([("default_transaction_read_only", "on")]);
+                Db::Postgres(open_postgres(options).await?)
+            }
+        };
+        Ok(Store { pool })
     }
 
     /// Whether the database answers.
@@ -143,33 +177,36 @@ impl Store {
     }
 }
 
-async fn open_sqlite(path: &str) -> Result<Store, StoreError> {
-    if path.is_empty() || path == ":memory:" {
-        let expected = "its URL must name a file: sqlite:PATH";
-        return Err(StoreError::Unavailable(expected.into()));
+/// Where a URL leads: to a file, or to a server.
+fn place(url: &str) -> Result<Db<&str, PgConnectOptions>, StoreError> {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path == ":memory:" {
+            let expected = "its URL must name a file: sqlite:PATH";
+            return Err(StoreError::Unavailable(expected.into()));
+        }
+        return Ok(Db::Sqlite(path));
     }
-    create_private(Path::new(path)).map_err(|error| {
-        let kind = error.kind();
-        StoreError::Unavailable(format!(
-            "its file cannot be created: {kind}; does its folder exist?"
-        ))
-    })?;
-    let options = SqliteConnectOptions::new()
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Db::Postgres(PgConnectOptions::from_str(url)?));
+    }
+    let expected = "its URL must begin with sqlite: or postgres://";
+    Err(StoreError::Unavailable(expected.into()))
+}
+
+/// Connects to a file that is there.
+async fn open_sqlite(path: &str, options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    let options = options
         .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(PATIENCE);
-    let pool = SqlitePoolOptions::new()
+    SqlitePoolOptions::new()
         .max_connections(8)
+        // A file does not hang up: to ask before each statement whether it did would only wake the
+        // connection's thread once more.
+        .test_before_acquire(false)
         .connect_with(options)
-        .await?;
-    sqlx::migrate!("src/store/migrations/sqlite")
-        .run(&pool)
-        .await?;
-    Ok(Store {
-        pool: Db::Sqlite(pool),
-    })
+        .await
 }
 
 /// The store holds the credentials of sources and destinations: its file is for its owner only.
@@ -184,8 +221,8 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-async fn open_postgres(url: &str) -> Result<Store, StoreError> {
-    let options = PgConnectOptions::from_str(url)?.application_name("syncguard");
+async fn open_postgres(options: PgConnectOptions) -> Result<PgPool, StoreError> {
+    let options = options.application_name("syncguard");
     // A pool goes on trying a server that is not there and then only says that time ran out, so
     // the first connection is made without one.
     match tokio::time::timeout(PATIENCE, options.connect()).await {
@@ -197,10 +234,5 @@ async fn open_postgres(url: &str) -> Result<Store, StoreError> {
         .acquire_timeout(PATIENCE)
         .connect_with(options)
         .await?;
-    sqlx::migrate!("src/store/migrations/postgres")
-        .run(&pool)
-        .await?;
-    Ok(Store {
-        pool: Db::Postgres(pool),
-    })
+    Ok(pool)
 }

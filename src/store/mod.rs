@@ -1,18 +1,25 @@
 //! The control store: accounts and keys, workspaces, the catalog, policies with their revisions,
-//! and runs with their leases. The only SQL on control data.
+//! runs with their leases, and the audit log. The only SQL on control data.
 //!
 //! SQLite by default, PostgreSQL where several processes share the work. Both have the same
 //! tables and run the same statements. An id of another workspace is not found.
 
 #[macro_use]
 mod database;
+mod access;
 mod accounts;
+mod audit;
 mod columns;
 mod destinations;
 mod error;
+mod groups;
+mod idempotency;
 mod in_force;
+mod members;
 mod models;
 mod policies;
+mod revisions;
+mod roles;
 mod runs;
 mod sources;
 mod syncs;
@@ -21,13 +28,13 @@ mod workspaces;
 use uuid::Uuid;
 
 pub use accounts::StoredKey;
+pub use audit::AuditFilter;
 pub use error::StoreError;
-pub use policies::Committed;
+pub use idempotency::{KeptAnswer, Reservation, Reserved};
+pub use revisions::Committed;
 pub use runs::Claimed;
-pub use workspaces::Member;
 
-use database::{Db, Pool};
-use error::is_dangling;
+use database::{Db, Pool, Tx};
 
 /// An open store; clones share its connections.
 #[derive(Clone)]
@@ -45,30 +52,32 @@ impl std::fmt::Debug for Store {
     }
 }
 
-impl Store {
-    /// Deletes an object of a workspace unless others refer to it: then `users`, a query for
-    /// their names, tells which.
-    async fn delete_unused(
-        &self,
-        what: &'static str,
-        delete: &'static str,
-        users: &'static str,
-        workspace_id: Uuid,
-        id: Uuid,
-    ) -> Result<(), StoreError> {
-        match execute!(self, delete, workspace_id, id) {
-            Ok(0) => Err(StoreError::NotFound(what)),
-            Ok(_) => Ok(()),
-            Err(error) if is_dangling(&error) => {
-                let users = all!(self, (String,), users, workspace_id, id)?;
-                let users: Vec<String> = users.into_iter().map(|(user,)| user).collect();
-                let users = users.join(", ");
-                Err(StoreError::Conflict(format!(
-                    "the {what} is in use by {users}; delete or change that first"
-                )))
-            }
-            Err(error) => Err(error.into()),
-        }
+/// Deletes an object of a workspace unless others refer to it: then `users`, a query for their
+/// names, tells which. The workspace is locked, so that no other can come to refer to it.
+async fn delete_unused(
+    tx: &mut Tx,
+    what: &'static str,
+    delete: &'static str,
+    users: &'static str,
+    workspace_id: Uuid,
+    id: Uuid,
+) -> Result<(), StoreError> {
+    let users = all!(tx, (String,), users, workspace_id, id)?;
+    if !users.is_empty() {
+        let users: Vec<String> = users.into_iter().map(|(user,)| user).collect();
+        let users = users.join(", ");
+        return Err(StoreError::Conflict(format!(
+            "the {what} is in use by {users}; delete or change that first"
+        )));
+    }
+    touched(execute!(tx, delete, workspace_id, id)?, what)
+}
+
+/// Refuses to change an object that is no longer as its caller read it.
+fn same<T: PartialEq>(now: &T, before: &T) -> Result<(), StoreError> {
+    match now == before {
+        true => Ok(()),
+        false => Err(StoreError::Stale),
     }
 }
 

@@ -4,10 +4,15 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::audit;
 use super::database::{Db, Tx};
 use super::error::not_saved;
-use super::{Store, StoreError, columns, object, objects, touched};
+use super::{
+    Store, StoreError, columns, delete_unused, object, objects, same, touched, workspaces,
+};
+use crate::audit::Event;
 use crate::catalog::{Model, ModelQuery};
+use crate::principal::Act;
 
 #[derive(sqlx::FromRow)]
 struct ModelRow {
@@ -46,6 +51,10 @@ impl TryFrom<ModelRow> for Model {
     }
 }
 
+const SELECT: &str = "SELECT id, workspace_id, name, source_id, table_name, sql_text, \
+     primary_key, schema_ipc, created_at, updated_at \
+     FROM models WHERE workspace_id = $1 AND id = $2";
+
 impl Store {
     /// The models of a workspace.
     pub async fn list_models(&self, workspace_id: Uuid) -> Result<Vec<Model>, StoreError> {
@@ -61,32 +70,37 @@ impl Store {
 
     /// One model of a workspace.
     pub async fn get_model(&self, workspace_id: Uuid, id: Uuid) -> Result<Model, StoreError> {
-        let row = optional!(
-            self,
-            ModelRow,
-            "SELECT id, workspace_id, name, source_id, table_name, sql_text, primary_key,
-                    schema_ipc, created_at, updated_at
-             FROM models WHERE workspace_id = $1 AND id = $2",
-            workspace_id,
-            id,
-        );
+        let row = optional!(self, ModelRow, SELECT, workspace_id, id);
         object(row, "model")
     }
 
     /// Deletes a model that no sync reads and no policy names.
-    pub async fn delete_model(&self, workspace_id: Uuid, id: Uuid) -> Result<(), StoreError> {
-        self.delete_unused(
+    ///
+    /// Errors: conflict, naming who uses it; stale, if it is no longer as it was `before`.
+    pub async fn delete_model(&self, before: &Model, act: &Act) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        workspaces::lock(&mut tx, before.workspace_id).await?;
+        let now = optional!(tx, ModelRow, SELECT, before.workspace_id, before.id);
+        same(&object::<_, Model>(now, "model")?, before)?;
+        delete_unused(
+            &mut tx,
             "model",
             "DELETE FROM models WHERE workspace_id = $1 AND id = $2",
             "SELECT 'sync ' || name FROM syncs WHERE workspace_id = $1 AND model_id = $2
              UNION ALL
              SELECT 'destination policy ' || name FROM destination_policies
              WHERE workspace_id = $1 AND parent_model_id = $2
+             UNION ALL
+             SELECT 'access policy ' || name FROM access_policies
+             WHERE workspace_id = $1 AND parent_model_id = $2
              ORDER BY 1 LIMIT 5",
-            workspace_id,
-            id,
+            before.workspace_id,
+            before.id,
         )
-        .await
+        .await?;
+        let event = Event::of("model", Some(before.id), Some(before), None);
+        audit::append(&mut tx, Some(before.workspace_id), act, &event).await?;
+        tx.commit().await
     }
 }
 

@@ -1,49 +1,20 @@
-//! Policies and revisions. Whatever guards are compiled from changes in one transaction that
-//! also moves the workspace's revision on, and only from the revision it was judged against.
+//! Policies. Whatever guards are compiled from changes in one transaction that also moves the
+//! workspace's revision on, and only from the revision it was judged against.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::audit;
 use super::database::{Db, Tx};
-use super::error::not_saved;
-use super::{Store, StoreError, columns, models, objects, touched};
-use crate::catalog::ModelQuery;
-use crate::policy::{Change, DestinationPolicy, FilterTree, PolicySet, Revision};
-
-/// One revision of a workspace's policies: who made it, when, and by what change.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Committed {
-    /// The revision it made.
-    pub revision: Revision,
-    /// The account that made it.
-    pub author_id: Uuid,
-    /// What was changed; policies and models as they were written.
-    pub change: Value,
-    /// When.
-    pub created_at: DateTime<Utc>,
-}
-
-#[derive(sqlx::FromRow)]
-struct CommittedRow {
-    revision: i64,
-    author_id: Uuid,
-    change: String,
-    created_at: DateTime<Utc>,
-}
-
-impl TryFrom<CommittedRow> for Committed {
-    type Error = StoreError;
-
-    fn try_from(row: CommittedRow) -> Result<Committed, StoreError> {
-        Ok(Committed {
-            revision: columns::from_count(row.revision, "revisions.revision")?,
-            author_id: row.author_id,
-            change: columns::from_json(&row.change, "revisions.change")?,
-            created_at: row.created_at,
-        })
-    }
-}
+use super::error::{is_dangling, not_saved};
+use super::{Store, StoreError, access, columns, models, objects, revisions, touched};
+use crate::audit::Event;
+use crate::policy::{Change, DestinationPolicy, Edit, FilterDocument, PolicySet, Revision};
+use crate::principal::Act;
 
 #[derive(sqlx::FromRow)]
 struct DestinationPolicyRow {
@@ -64,14 +35,6 @@ impl TryFrom<DestinationPolicyRow> for DestinationPolicy {
     type Error = StoreError;
 
     fn try_from(row: DestinationPolicyRow) -> Result<DestinationPolicy, StoreError> {
-        let column = "destination_policies.filter_tree";
-        let filter_tree_json: Value = columns::from_json(&row.filter_tree, column)?;
-        let filter_tree = FilterTree::parse(&filter_tree_json).map_err(|_| {
-            let id = row.id;
-            StoreError::Corrupt(format!(
-                "the filter tree of destination policy {id} is not valid"
-            ))
-        })?;
         Ok(DestinationPolicy {
             id: row.id,
             workspace_id: row.workspace_id,
@@ -79,14 +42,20 @@ impl TryFrom<DestinationPolicyRow> for DestinationPolicy {
             destination_type: row.destination_type,
             name: row.name,
             description: row.description,
-            filter_tree,
-            filter_tree_json,
+            filter_tree: filter_tree(&row.filter_tree, "destination policy", row.id)?,
             enabled: row.enabled,
             created_by: row.created_by,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
     }
+}
+
+/// A filter tree from its column. One that cannot be read fails whatever it belongs to: a policy
+/// is never left out.
+pub(super) fn filter_tree(text: &str, what: &str, id: Uuid) -> Result<FilterDocument, StoreError> {
+    let invalid = || StoreError::Corrupt(format!("the filter tree of {what} {id} is not valid"));
+    serde_json::from_str(text).map_err(|_| invalid())
 }
 
 impl Store {
@@ -103,127 +72,145 @@ impl Store {
         let Some((revision, require_destination_policy)) = workspace else {
             return Err(StoreError::NotFound("workspace"));
         };
-        let destination_policies = objects(all!(
+        let destination_policies: Vec<DestinationPolicy> = objects(all!(
             tx,
             DestinationPolicyRow,
             "SELECT id, workspace_id, parent_model_id, destination_type, name, description,
                     filter_tree, enabled, created_by, created_at, updated_at
-             FROM destination_policies WHERE workspace_id = $1 ORDER BY created_at, id",
+             FROM destination_policies WHERE workspace_id = $1",
             workspace_id,
         ))?;
+        let access = access::read(&mut tx, workspace_id).await?;
         tx.commit().await?;
         Ok(PolicySet {
             workspace_id,
             revision: columns::from_count(revision, "workspaces.revision")?,
             require_destination_policy,
-            destination_policies,
+            destination_policies: by_id(destination_policies, |policy| policy.id),
+            access_categories: by_id(access.categories, |category| category.id),
+            access_policies: by_id(access.policies, |policy| policy.id),
+            assignments: by_id(access.assignments, |assignment| assignment.id),
         })
     }
 
-    /// The current revision of a workspace's policies: one look-up by key.
-    pub async fn revision(&self, workspace_id: Uuid) -> Result<Revision, StoreError> {
-        let row = optional!(
-            self,
-            (i64,),
-            "SELECT revision FROM workspaces WHERE id = $1",
-            workspace_id,
-        )?;
-        let (revision,) = row.ok_or(StoreError::NotFound("workspace"))?;
-        columns::from_count(revision, "workspaces.revision")
-    }
-
-    /// The revisions of a workspace, newest first, at most 200.
-    pub async fn list_revisions(&self, workspace_id: Uuid) -> Result<Vec<Committed>, StoreError> {
-        objects(all!(
-            self,
-            CommittedRow,
-            "SELECT revision, author_id, change, created_at FROM revisions
-             WHERE workspace_id = $1 ORDER BY revision DESC LIMIT 200",
-            workspace_id,
-        ))
-    }
-
-    /// Makes a change the next revision, all of it or nothing.
+    /// Makes changes the next revision, all of them or nothing.
     ///
-    /// `expected` is the revision against which the change was compiled; if the workspace has
-    /// moved on, the answer is [`StoreError::Stale`].
+    /// `expected` is the revision against which they were compiled; if the workspace has moved
+    /// on, the answer is [`StoreError::Stale`].
     pub async fn commit(
         &self,
         workspace_id: Uuid,
-        change: &Change,
-        author: Uuid,
+        changes: &[Change],
         expected: Revision,
-        now: DateTime<Utc>,
+        act: &Act,
     ) -> Result<Revision, StoreError> {
         let mut tx = self.write().await?;
-        // The row stays locked until the end, so commits of one workspace follow one another.
-        let moved = execute!(
-            tx,
-            "UPDATE workspaces SET revision = revision + 1 WHERE id = $1 AND revision = $2",
-            workspace_id,
-            columns::count(expected),
-        )?;
-        if moved == 0 {
-            let query = "SELECT id FROM workspaces WHERE id = $1";
-            let workspace = optional!(tx, (Uuid,), query, workspace_id)?;
-            return Err(workspace.map_or(StoreError::NotFound("workspace"), |_| StoreError::Stale));
+        let documents: Vec<Value> = changes.iter().map(Change::document).collect();
+        let revision =
+            revisions::advance(&mut tx, workspace_id, Some(expected), &documents, act).await?;
+        for change in changes {
+            apply(&mut tx, workspace_id, change, act).await?;
         }
-        apply(&mut tx, workspace_id, change, now).await?;
-        let revision = expected + 1;
-        record(
-            &mut tx,
-            workspace_id,
-            revision,
-            author,
-            &summary(change),
-            now,
-        )
-        .await?;
+        for change in changes {
+            let (before, after) = change.sides();
+            let event = Event {
+                revision: Some(revision),
+                ..Event::of(
+                    change.kind(),
+                    change.object_id(),
+                    before.as_ref(),
+                    after.as_ref(),
+                )
+            };
+            audit::append(&mut tx, Some(workspace_id), act, &event).await?;
+        }
         tx.commit().await?;
         Ok(revision)
     }
+}
+
+fn by_id<T>(objects: Vec<T>, id: fn(&T) -> Uuid) -> BTreeMap<Uuid, Arc<T>> {
+    objects
+        .into_iter()
+        .map(|object| (id(&object), Arc::new(object)))
+        .collect()
 }
 
 async fn apply(
     tx: &mut Tx,
     workspace_id: Uuid,
     change: &Change,
-    now: DateTime<Utc>,
+    act: &Act,
 ) -> Result<(), StoreError> {
     match change {
-        Change::PutDestinationPolicy(policy) if policy.workspace_id == workspace_id => {
-            put_destination_policy(tx, policy).await
-        }
-        Change::PutModel(model) if model.workspace_id == workspace_id => {
-            models::put(tx, model).await
-        }
-        Change::PutDestinationPolicy(_) => Err(StoreError::NotFound("destination policy")),
-        Change::PutModel(_) => Err(StoreError::NotFound("model")),
-        Change::DeleteDestinationPolicy(id) => {
-            let deleted = execute!(
-                tx,
-                "DELETE FROM destination_policies WHERE workspace_id = $1 AND id = $2",
-                workspace_id,
-                *id,
-            )?;
-            touched(deleted, "destination policy")
-        }
-        Change::RequireDestinationPolicy(required) => {
+        Change::DestinationPolicy(Edit { after, .. }) => match after {
+            Some(policy) if policy.workspace_id == workspace_id => {
+                put_destination_policy(tx, policy).await
+            }
+            Some(_) => Err(StoreError::NotFound("destination policy")),
+            None => delete(tx, DELETE_DESTINATION_POLICY, workspace_id, change).await,
+        },
+        Change::AccessCategory(Edit { after, .. }) => match after {
+            Some(category) if category.workspace_id == workspace_id => {
+                access::put_category(tx, category).await
+            }
+            Some(_) => Err(StoreError::NotFound("category")),
+            None => delete(tx, access::DELETE_CATEGORY, workspace_id, change).await,
+        },
+        Change::AccessPolicy(Edit { after, .. }) => match after {
+            Some(policy) if policy.workspace_id == workspace_id => {
+                access::put_policy(tx, policy).await
+            }
+            Some(_) => Err(StoreError::NotFound("access policy")),
+            None => delete(tx, access::DELETE_POLICY, workspace_id, change).await,
+        },
+        Change::Assignment(Edit { after, .. }) => match after {
+            Some(assignment) if assignment.workspace_id == workspace_id => {
+                access::put_assignment(tx, assignment).await
+            }
+            Some(_) => Err(StoreError::NotFound("assignment")),
+            None => delete(tx, access::DELETE_ASSIGNMENT, workspace_id, change).await,
+        },
+        Change::Model(Edit { after, .. }) => match after {
+            Some(model) if model.workspace_id == workspace_id => models::put(tx, model).await,
+            _ => Err(StoreError::NotFound("model")),
+        },
+        Change::RequireDestinationPolicy { after, .. } => {
             let saved = execute!(
                 tx,
                 "UPDATE workspaces SET require_destination_policy = $2, updated_at = $3
                  WHERE id = $1",
                 workspace_id,
-                *required,
-                columns::time(now),
+                *after,
+                columns::time(act.at),
             )?;
             touched(saved, "workspace")
         }
     }
 }
 
+const DELETE_DESTINATION_POLICY: &str =
+    "DELETE FROM destination_policies WHERE workspace_id = $1 AND id = $2";
+
+async fn delete(
+    tx: &mut Tx,
+    statement: &'static str,
+    workspace_id: Uuid,
+    change: &Change,
+) -> Result<(), StoreError> {
+    let deleted = execute!(tx, statement, workspace_id, change.object_id());
+    let deleted = deleted.map_err(|error| match is_dangling(&error) {
+        true => StoreError::Conflict(format!(
+            "the {} is in use; delete or change what uses it first",
+            change.kind().replace('_', " ")
+        )),
+        false => error.into(),
+    })?;
+    touched(deleted, "policy")
+}
+
 async fn put_destination_policy(tx: &mut Tx, policy: &DestinationPolicy) -> Result<(), StoreError> {
-    let filter_tree = columns::json(&policy.filter_tree_json)?;
+    let filter_tree = columns::json(policy.filter_tree.json())?;
     let saved = execute!(
         tx,
         "INSERT INTO destination_policies (id, workspace_id, parent_model_id, destination_type,
@@ -248,65 +235,4 @@ async fn put_destination_policy(tx: &mut Tx, policy: &DestinationPolicy) -> Resu
     )
     .map_err(|error| not_saved(error, "destination policy", &policy.name, "model"))?;
     touched(saved, "destination policy")
-}
-
-/// Writes the row that tells of a revision.
-pub(super) async fn record(
-    tx: &mut Tx,
-    workspace_id: Uuid,
-    revision: Revision,
-    author: Uuid,
-    change: &Value,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let change = columns::json(change)?;
-    execute!(
-        tx,
-        "INSERT INTO revisions (workspace_id, revision, author_id, change, created_at)
-         VALUES ($1, $2, $3, $4, $5)",
-        workspace_id,
-        columns::count(revision),
-        author,
-        &change,
-        columns::time(now),
-    )
-    .map_err(|error| not_saved(error, "revision", "", "account"))?;
-    Ok(())
-}
-
-/// A change as the list of revisions keeps it: enough to see later what governed a batch.
-fn summary(change: &Change) -> Value {
-    match change {
-        Change::PutDestinationPolicy(policy) => json!({
-            "action": "put_destination_policy",
-            "id": policy.id,
-            "name": policy.name,
-            "parent_model_id": policy.parent_model_id,
-            "destination_type": policy.destination_type,
-            "filter_tree": policy.filter_tree_json,
-            "enabled": policy.enabled,
-        }),
-        Change::DeleteDestinationPolicy(id) => {
-            json!({"action": "delete_destination_policy", "id": id})
-        }
-        Change::RequireDestinationPolicy(required) => json!({
-            "action": "require_destination_policy",
-            "require_destination_policy": required,
-        }),
-        Change::PutModel(model) => {
-            let (table, sql) = match &model.query {
-                ModelQuery::Table(table) => (Some(table), None),
-                ModelQuery::Sql(sql) => (None, Some(sql)),
-            };
-            json!({
-                "action": "put_model",
-                "id": model.id,
-                "name": model.name,
-                "source_id": model.source_id,
-                "table": table,
-                "sql": sql,
-                "primary_key": model.primary_key,
-            })
-        }
-    }
 }

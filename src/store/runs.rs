@@ -2,12 +2,16 @@
 //! run whose lease ran out is taken over by whoever claims it next.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::audit;
 use super::database::Db;
 use super::error::{is_dangling, is_duplicate};
 use super::{Store, StoreError, columns, object, objects};
+use crate::audit::Event;
 use crate::catalog::{Checkpoint, Counts, Progress, Run, RunStatus};
+use crate::principal::Act;
 
 /// A run that a worker now holds, and where it is to go on.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,11 +154,12 @@ impl TryFrom<RunRow> for Run {
 
 impl Store {
     /// Adds a run as it is; its checkpoint is the start of the model.
-    pub async fn insert_run(&self, run: &Run) -> Result<(), StoreError> {
+    pub async fn insert_run(&self, run: &Run, act: &Act) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
         let withheld_by = columns::json(&run.withheld_by)?;
         let policy_revisions = columns::json(&run.policy_revisions)?;
         execute!(
-            self,
+            tx,
             "INSERT INTO runs (id, workspace_id, sync_id, account_id, status, rows_read, delivered,
                  withheld, rejected, invalid, failed, withheld_by, policy_revisions,
                  checkpoint_rows, started_at, finished_at, error, cancel_requested, created_at,
@@ -189,7 +194,17 @@ impl Store {
                 error.into()
             }
         })?;
-        Ok(())
+        let event = Event {
+            action: "run.trigger".into(),
+            ..Event::of(
+                "run",
+                Some(run.id),
+                None,
+                Some(&json!({"sync_id": run.sync_id})),
+            )
+        };
+        audit::append(&mut tx, Some(run.workspace_id), act, &event).await?;
+        tx.commit().await
     }
 
     /// One run of a workspace.
@@ -324,8 +339,9 @@ impl Store {
                 "a run cannot end as {status}"
             )));
         }
+        let mut tx = self.write().await?;
         let finished = save_progress!(
-            self,
+            tx,
             concat!(
                 "UPDATE runs SET status = $14, error = $15, finished_at = $3, updated_at = $3,
                      lease_worker = NULL, lease_until = NULL, ",
@@ -340,7 +356,24 @@ impl Store {
             status.as_str(),
             error
         )?;
-        finished.map(|_| ()).ok_or(StoreError::LeaseLost)
+        finished.ok_or(StoreError::LeaseLost)?;
+        let query = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = $1");
+        let run: Run = object(optional!(tx, RunRow, query, run_id), "run")?;
+        let act = Act::on_behalf_of(run.account_id, now);
+        let summary = json!({
+            "sync_id": run.sync_id,
+            "status": run.status,
+            "counts": run.counts,
+            "withheld_by": run.withheld_by,
+            "policy_revisions": run.policy_revisions,
+        });
+        let event = Event {
+            action: "run.finish".into(),
+            revision: run.policy_revision,
+            ..Event::of("run", Some(run.id), None, Some(&summary))
+        };
+        audit::append(&mut tx, Some(run.workspace_id), &act, &event).await?;
+        tx.commit().await
     }
 
     /// Gives a run back before it has ended: it stays `running` and can be claimed at once.
@@ -376,10 +409,11 @@ impl Store {
         &self,
         workspace_id: Uuid,
         id: Uuid,
-        now: DateTime<Utc>,
+        act: &Act,
     ) -> Result<Run, StoreError> {
+        let mut tx = self.write().await?;
         let row = optional!(
-            self,
+            tx,
             RunRow,
             concat!(
                 "UPDATE runs SET cancel_requested = TRUE, updated_at = $3,
@@ -391,10 +425,24 @@ impl Store {
             ),
             workspace_id,
             id,
-            columns::time(now),
+            columns::time(act.at),
         )?;
         match row {
-            Some(row) => row.try_into(),
+            Some(row) => {
+                let run: Run = row.try_into()?;
+                let event = Event {
+                    action: "run.cancel".into(),
+                    ..Event::of(
+                        "run",
+                        Some(run.id),
+                        None,
+                        Some(&json!({"status": run.status})),
+                    )
+                };
+                audit::append(&mut tx, Some(workspace_id), act, &event).await?;
+                tx.commit().await?;
+                Ok(run)
+            }
             None => {
                 let status = self.get_run(workspace_id, id).await?.status.as_str();
                 Err(StoreError::Conflict(format!(

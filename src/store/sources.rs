@@ -4,10 +4,15 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::database::Db;
+use super::audit;
+use super::database::{Db, Tx};
 use super::error::not_saved;
-use super::{Store, StoreError, columns, object, objects, touched};
+use super::{
+    Store, StoreError, columns, delete_unused, object, objects, same, touched, workspaces,
+};
+use crate::audit::Event;
 use crate::catalog::Source;
+use crate::principal::Act;
 
 #[derive(sqlx::FromRow)]
 struct SourceRow {
@@ -36,6 +41,9 @@ impl TryFrom<SourceRow> for Source {
     }
 }
 
+const SELECT: &str = "SELECT id, workspace_id, name, source_type, config, created_at, updated_at \
+     FROM sources WHERE workspace_id = $1 AND id = $2";
+
 impl Store {
     /// The sources of a workspace.
     pub async fn list_sources(&self, workspace_id: Uuid) -> Result<Vec<Source>, StoreError> {
@@ -50,23 +58,17 @@ impl Store {
 
     /// One source of a workspace.
     pub async fn get_source(&self, workspace_id: Uuid, id: Uuid) -> Result<Source, StoreError> {
-        let row = optional!(
-            self,
-            SourceRow,
-            "SELECT id, workspace_id, name, source_type, config, created_at, updated_at
-             FROM sources WHERE workspace_id = $1 AND id = $2",
-            workspace_id,
-            id,
-        );
+        let row = optional!(self, SourceRow, SELECT, workspace_id, id);
         object(row, "source")
     }
 
     /// Adds a source; its name must be new in the workspace.
-    pub async fn insert_source(&self, source: &Source) -> Result<(), StoreError> {
+    pub async fn insert_source(&self, source: &Source, act: &Act) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
         let source_type = columns::word(source.source_type)?;
         let config = columns::json(&source.config)?;
         execute!(
-            self,
+            tx,
             "INSERT INTO sources
                  (id, workspace_id, name, source_type, config, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -79,15 +81,27 @@ impl Store {
             columns::time(source.updated_at),
         )
         .map_err(|error| not_saved(error, "source", &source.name, "workspace"))?;
-        Ok(())
+        let event = Event::of("source", Some(source.id), None, Some(source));
+        audit::append(&mut tx, Some(source.workspace_id), act, &event).await?;
+        tx.commit().await
     }
 
     /// Saves a source's name, type and configuration.
-    pub async fn update_source(&self, source: &Source) -> Result<(), StoreError> {
+    ///
+    /// Errors: stale, if it is no longer as it was `before`.
+    pub async fn update_source(
+        &self,
+        before: &Source,
+        source: &Source,
+        act: &Act,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        workspaces::lock(&mut tx, source.workspace_id).await?;
+        unchanged(&mut tx, before).await?;
         let source_type = columns::word(source.source_type)?;
         let config = columns::json(&source.config)?;
         let saved = execute!(
-            self,
+            tx,
             "UPDATE sources SET name = $3, source_type = $4, config = $5, updated_at = $6
              WHERE workspace_id = $1 AND id = $2",
             source.workspace_id,
@@ -98,19 +112,37 @@ impl Store {
             columns::time(source.updated_at),
         );
         let saved = saved.map_err(|error| not_saved(error, "source", &source.name, "workspace"))?;
-        touched(saved, "source")
+        touched(saved, "source")?;
+        let event = Event::of("source", Some(source.id), Some(before), Some(source));
+        audit::append(&mut tx, Some(source.workspace_id), act, &event).await?;
+        tx.commit().await
     }
 
     /// Deletes a source that no model reads.
-    pub async fn delete_source(&self, workspace_id: Uuid, id: Uuid) -> Result<(), StoreError> {
-        self.delete_unused(
+    pub async fn delete_source(&self, before: &Source, act: &Act) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        workspaces::lock(&mut tx, before.workspace_id).await?;
+        unchanged(&mut tx, before).await?;
+        delete_unused(
+            &mut tx,
             "source",
             "DELETE FROM sources WHERE workspace_id = $1 AND id = $2",
             "SELECT 'model ' || name FROM models
              WHERE workspace_id = $1 AND source_id = $2 ORDER BY name LIMIT 5",
-            workspace_id,
-            id,
+            before.workspace_id,
+            before.id,
         )
-        .await
+        .await?;
+        let event = Event::of("source", Some(before.id), Some(before), None);
+        audit::append(&mut tx, Some(before.workspace_id), act, &event).await?;
+        tx.commit().await
     }
+}
+
+async fn unchanged(tx: &mut Tx, before: &Source) -> Result<(), StoreError> {
+    let now: Source = object(
+        optional!(tx, SourceRow, SELECT, before.workspace_id, before.id),
+        "source",
+    )?;
+    same(&now, before)
 }

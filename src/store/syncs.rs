@@ -3,10 +3,13 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::database::Db;
+use super::audit;
+use super::database::{Db, Tx};
 use super::error::{is_dangling, not_saved};
-use super::{Store, StoreError, columns, object, objects, touched};
+use super::{Store, StoreError, columns, object, objects, same, touched, workspaces};
+use crate::audit::Event;
 use crate::catalog::Sync;
+use crate::principal::Act;
 
 #[derive(sqlx::FromRow)]
 struct SyncRow {
@@ -50,6 +53,10 @@ impl TryFrom<SyncRow> for Sync {
     }
 }
 
+const SELECT: &str = "SELECT id, workspace_id, name, model_id, destination_id, mode, mapping, \
+     environment, schedule, enabled, owner_id, created_at, updated_at \
+     FROM syncs WHERE workspace_id = $1 AND id = $2";
+
 impl Store {
     /// The syncs of a workspace.
     pub async fn list_syncs(&self, workspace_id: Uuid) -> Result<Vec<Sync>, StoreError> {
@@ -65,25 +72,18 @@ impl Store {
 
     /// One sync of a workspace.
     pub async fn get_sync(&self, workspace_id: Uuid, id: Uuid) -> Result<Sync, StoreError> {
-        let row = optional!(
-            self,
-            SyncRow,
-            "SELECT id, workspace_id, name, model_id, destination_id, mode, mapping, environment,
-                    schedule, enabled, owner_id, created_at, updated_at
-             FROM syncs WHERE workspace_id = $1 AND id = $2",
-            workspace_id,
-            id,
-        );
+        let row = optional!(self, SyncRow, SELECT, workspace_id, id);
         object(row, "sync")
     }
 
     /// Adds a sync; its name must be new in the workspace, its model and destination there.
-    pub async fn insert_sync(&self, sync: &Sync) -> Result<(), StoreError> {
+    pub async fn insert_sync(&self, sync: &Sync, act: &Act) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
         let mode = columns::word(sync.mode)?;
         let mapping = sync.mapping.as_ref().map(columns::json).transpose()?;
         let environment = columns::word(sync.environment)?;
         let saved = execute!(
-            self,
+            tx,
             "INSERT INTO syncs (id, workspace_id, name, model_id, destination_id, mode, mapping,
                  environment, schedule, enabled, owner_id, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -101,19 +101,32 @@ impl Store {
             columns::time(sync.created_at),
             columns::time(sync.updated_at),
         );
-        match saved {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.sync_not_saved(error, sync).await),
+        if let Err(error) = saved {
+            drop(tx);
+            return Err(self.sync_not_saved(error, sync).await);
         }
+        let event = Event::of("sync", Some(sync.id), None, Some(sync));
+        audit::append(&mut tx, Some(sync.workspace_id), act, &event).await?;
+        tx.commit().await
     }
 
     /// Saves everything of a sync but its workspace and creation.
-    pub async fn update_sync(&self, sync: &Sync) -> Result<(), StoreError> {
+    ///
+    /// Errors: stale, if it is no longer as it was `before`.
+    pub async fn update_sync(
+        &self,
+        before: &Sync,
+        sync: &Sync,
+        act: &Act,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        workspaces::lock(&mut tx, sync.workspace_id).await?;
+        unchanged(&mut tx, before).await?;
         let mode = columns::word(sync.mode)?;
         let mapping = sync.mapping.as_ref().map(columns::json).transpose()?;
         let environment = columns::word(sync.environment)?;
         let saved = execute!(
-            self,
+            tx,
             "UPDATE syncs SET name = $3, model_id = $4, destination_id = $5, mode = $6,
                  mapping = $7, environment = $8, schedule = $9, enabled = $10, owner_id = $11,
                  updated_at = $12
@@ -132,14 +145,23 @@ impl Store {
             columns::time(sync.updated_at),
         );
         match saved {
-            Ok(rows) => touched(rows, "sync"),
-            Err(error) => Err(self.sync_not_saved(error, sync).await),
+            Ok(rows) => touched(rows, "sync")?,
+            Err(error) => {
+                drop(tx);
+                return Err(self.sync_not_saved(error, sync).await);
+            }
         }
+        let event = Event::of("sync", Some(sync.id), Some(before), Some(sync));
+        audit::append(&mut tx, Some(sync.workspace_id), act, &event).await?;
+        tx.commit().await
     }
 
     /// Deletes a sync together with its runs, all of which must have ended.
-    pub async fn delete_sync(&self, workspace_id: Uuid, id: Uuid) -> Result<(), StoreError> {
+    pub async fn delete_sync(&self, before: &Sync, act: &Act) -> Result<(), StoreError> {
+        let (workspace_id, id) = (before.workspace_id, before.id);
         let mut tx = self.write().await?;
+        workspaces::lock(&mut tx, workspace_id).await?;
+        unchanged(&mut tx, before).await?;
         // Runs that have not ended are left, and then the reference to the sync forbids to
         // delete it: a run that is queued at this moment cannot slip through.
         execute!(
@@ -163,6 +185,8 @@ impl Store {
             }
             Err(error) => return Err(error.into()),
         }
+        let event = Event::of("sync", Some(id), Some(before), None);
+        audit::append(&mut tx, Some(workspace_id), act, &event).await?;
         tx.commit().await
     }
 
@@ -181,4 +205,12 @@ impl Store {
         }
         not_saved(error, "sync", &sync.name, "account")
     }
+}
+
+async fn unchanged(tx: &mut Tx, before: &Sync) -> Result<(), StoreError> {
+    let now: Sync = object(
+        optional!(tx, SyncRow, SELECT, before.workspace_id, before.id),
+        "sync",
+    )?;
+    same(&now, before)
 }

@@ -1,33 +1,16 @@
-//! Workspaces and who belongs to them.
+//! Workspaces.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use serde_json::json;
 use uuid::Uuid;
 
+use super::audit;
 use super::database::{Db, Tx};
-use super::error::{is_dangling, not_saved};
-use super::{Store, StoreError, columns, object, objects, policies, touched};
+use super::error::not_saved;
+use super::{Store, StoreError, columns, members, object, objects, revisions, same, touched};
+use crate::audit::Event;
 use crate::catalog::Workspace;
 use crate::policy::Revision;
-use crate::principal::OWNER;
-
-/// An account's place in a workspace.
-#[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow)]
-pub struct Member {
-    /// The account.
-    pub account_id: Uuid,
-    /// The role it has there.
-    pub role_id: Uuid,
-    /// The account's e-mail address.
-    pub email: String,
-    /// The account's display name.
-    pub name: String,
-    /// The account's picture.
-    pub avatar_url: Option<String>,
-    /// When it joined.
-    pub created_at: DateTime<Utc>,
-}
+use crate::principal::{Act, OWNER};
 
 /// The revision of a workspace in which nothing was published yet.
 const FIRST: Revision = 1;
@@ -87,95 +70,47 @@ impl Store {
         object(row, "workspace")
     }
 
-    /// Adds a workspace at revision 1 and makes an account its owner.
+    /// Adds a workspace at revision 1 and makes whoever acts its owner.
     pub async fn insert_workspace(
         &self,
         workspace: &Workspace,
-        owner: Uuid,
+        act: &Act,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        insert(&mut tx, workspace, owner).await?;
+        insert(&mut tx, workspace, act).await?;
         tx.commit().await
     }
 
     /// Renames a workspace. Its demand for a destination policy changes by `commit` only.
-    pub async fn update_workspace_name(
+    ///
+    /// Errors: stale, if it is no longer as it was `before`.
+    pub async fn rename_workspace(
         &self,
-        id: Uuid,
+        before: &Workspace,
         name: &str,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let saved = execute!(
-            self,
-            "UPDATE workspaces SET name = $2, updated_at = $3 WHERE id = $1",
-            id,
-            name,
-            columns::time(now),
-        );
-        let saved = saved.map_err(|error| not_saved(error, "workspace", name, "workspace"))?;
-        touched(saved, "workspace")
-    }
-
-    /// The role of an account in a workspace; `None` if it does not belong to it.
-    pub async fn member_role(
-        &self,
-        workspace_id: Uuid,
-        account_id: Uuid,
-    ) -> Result<Option<Uuid>, StoreError> {
-        let row = optional!(
-            self,
-            (Uuid,),
-            "SELECT role_id FROM members WHERE workspace_id = $1 AND account_id = $2",
-            workspace_id,
-            account_id,
-        )?;
-        Ok(row.map(|(role_id,)| role_id))
-    }
-
-    /// The members of a workspace, in the order they joined.
-    pub async fn list_members(&self, workspace_id: Uuid) -> Result<Vec<Member>, StoreError> {
-        Ok(all!(
-            self,
-            Member,
-            "SELECT m.account_id, m.role_id, a.email, a.name, a.avatar_url, m.created_at
-             FROM members m JOIN accounts a ON a.id = m.account_id
-             WHERE m.workspace_id = $1 ORDER BY m.created_at, m.account_id",
-            workspace_id,
-        )?)
-    }
-
-    /// Gives an account a role in a workspace, in place of the one it may have. The last owner
-    /// keeps that role.
-    pub async fn put_member(
-        &self,
-        workspace_id: Uuid,
-        account_id: Uuid,
-        role_id: Uuid,
-        now: DateTime<Utc>,
+        act: &Act,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        lock(&mut tx, workspace_id).await?;
-        put(&mut tx, workspace_id, account_id, role_id, now).await?;
-        keep_owner(&mut tx, workspace_id).await?;
-        tx.commit().await
-    }
-
-    /// Takes an account out of a workspace. The last owner stays.
-    pub async fn delete_member(
-        &self,
-        workspace_id: Uuid,
-        account_id: Uuid,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        lock(&mut tx, workspace_id).await?;
-        let deleted = execute!(
+        lock(&mut tx, before.id).await?;
+        let get = "SELECT id, name, require_destination_policy, created_at, updated_at
+             FROM workspaces WHERE id = $1";
+        let now: Workspace = object(optional!(tx, WorkspaceRow, get, before.id), "workspace")?;
+        same(&now, before)?;
+        execute!(
             tx,
-            "DELETE FROM members WHERE workspace_id = $1 AND account_id = $2",
-            workspace_id,
-            account_id,
-        )?;
-        touched(deleted, "member")?;
-        keep_owner(&mut tx, workspace_id).await?;
+            "UPDATE workspaces SET name = $2, updated_at = $3 WHERE id = $1",
+            before.id,
+            name,
+            columns::time(act.at),
+        )
+        .map_err(|error| not_saved(error, "workspace", name, "workspace"))?;
+        let after = Workspace {
+            name: name.to_owned(),
+            updated_at: act.at,
+            ..before.clone()
+        };
+        let event = Event::of("workspace", Some(before.id), Some(before), Some(&after));
+        audit::append(&mut tx, Some(before.id), act, &event).await?;
         tx.commit().await
     }
 }
@@ -183,7 +118,7 @@ impl Store {
 pub(super) async fn insert(
     tx: &mut Tx,
     workspace: &Workspace,
-    owner: Uuid,
+    act: &Act,
 ) -> Result<(), StoreError> {
     execute!(
         tx,
@@ -198,66 +133,26 @@ pub(super) async fn insert(
         columns::time(workspace.updated_at),
     )
     .map_err(|error| not_saved(error, "workspace", &workspace.name, "workspace"))?;
-    put(tx, workspace.id, owner, OWNER, workspace.created_at).await?;
-    let created = json!({"action": "create_workspace"});
-    policies::record(
+    members::insert(
         tx,
         workspace.id,
-        FIRST,
-        owner,
-        &created,
+        act.account_id,
+        OWNER,
         workspace.created_at,
     )
-    .await
+    .await?;
+    revisions::record(tx, workspace.id, FIRST, &[], act).await?;
+    let event = Event::of("workspace", Some(workspace.id), None, Some(workspace));
+    audit::append(tx, Some(workspace.id), act, &event).await
 }
 
-async fn put(
-    tx: &mut Tx,
-    workspace_id: Uuid,
-    account_id: Uuid,
-    role_id: Uuid,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let saved = execute!(
-        tx,
-        "INSERT INTO members (workspace_id, account_id, role_id, created_at)
-         VALUES ($1, $2, $3, $4)
-         ON CONFLICT (workspace_id, account_id) DO UPDATE SET role_id = excluded.role_id",
-        workspace_id,
-        account_id,
-        role_id,
-        columns::time(now),
-    );
-    match saved {
-        Ok(_) => Ok(()),
-        Err(error) if is_dangling(&error) => Err(StoreError::NotFound("account")),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Changes of one workspace's members wait for each other: two owners who remove one another at
-/// the same time must not both succeed.
-async fn lock(tx: &mut Tx, workspace_id: Uuid) -> Result<(), StoreError> {
+/// Changes of one workspace wait for each other: two owners who remove one another at the same
+/// time must not both succeed.
+pub(super) async fn lock(tx: &mut Tx, workspace_id: Uuid) -> Result<(), StoreError> {
     let locked = execute!(
         tx,
         "UPDATE workspaces SET updated_at = updated_at WHERE id = $1",
         workspace_id,
     )?;
     touched(locked, "workspace")
-}
-
-async fn keep_owner(tx: &mut Tx, workspace_id: Uuid) -> Result<(), StoreError> {
-    let owner = optional!(
-        tx,
-        (Uuid,),
-        "SELECT account_id FROM members WHERE workspace_id = $1 AND role_id = $2 LIMIT 1",
-        workspace_id,
-        OWNER,
-    )?;
-    match owner {
-        Some(_) => Ok(()),
-        None => Err(StoreError::Conflict(
-            "a workspace needs an owner; make another member the owner first".into(),
-        )),
-    }
 }

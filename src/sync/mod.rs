@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::catalog::{Checkpoint, Counts, Progress, Run, RunStatus};
 use crate::config::Retry;
 use crate::guard::Registry;
+use crate::principal::Act;
 use crate::reach::Reach;
 use crate::sink::Sinks;
 use crate::store::{Claimed, Store, StoreError};
@@ -114,13 +115,12 @@ impl Runner {
         }
     }
 
-    /// Queues a run of a sync as an account; a worker takes it up at once.
+    /// Queues a run of a sync as whoever acts; a worker takes it up at once.
     pub async fn trigger(
         &self,
         workspace_id: Uuid,
         sync_id: Uuid,
-        account_id: Uuid,
-        now: DateTime<Utc>,
+        act: &Act,
     ) -> Result<Run, TriggerError> {
         let sync = self.shared.store.get_sync(workspace_id, sync_id).await?;
         if !sync.enabled {
@@ -130,7 +130,7 @@ impl Runner {
             id: Uuid::now_v7(),
             workspace_id,
             sync_id,
-            account_id,
+            account_id: act.account_id,
             status: RunStatus::Queued,
             counts: Counts::default(),
             withheld_by: Vec::new(),
@@ -139,10 +139,10 @@ impl Runner {
             started_at: None,
             finished_at: None,
             error: None,
-            created_at: now,
-            updated_at: now,
+            created_at: act.at,
+            updated_at: act.at,
         };
-        self.shared.store.insert_run(&run).await?;
+        self.shared.store.insert_run(&run, act).await?;
         self.shared.queued.notify_one();
         Ok(run)
     }
@@ -152,11 +152,11 @@ impl Runner {
         &self,
         workspace_id: Uuid,
         run_id: Uuid,
-        now: DateTime<Utc>,
+        act: &Act,
     ) -> Result<Run, StoreError> {
         self.shared
             .store
-            .cancel_run(workspace_id, run_id, now)
+            .cancel_run(workspace_id, run_id, act)
             .await
     }
 

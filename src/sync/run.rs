@@ -223,20 +223,29 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The guard at the revision that is committed now.
+    /// The guard at the revision that is committed now, for the account that the run runs as.
     async fn guard(&self, schema: &SchemaRef) -> Result<Arc<Guard>, Stop> {
         let shared = self.shared;
         let workspace_id = self.model.workspace_id;
-        let policies = shared
+        let account_id = self.held.run.account_id;
+        let (policies, principal) = shared
             .store
-            .policies_in_force(&shared.registry, workspace_id)
-            .await?;
+            .policies_for(&shared.registry, workspace_id, account_id)
+            .await
+            .map_err(|error| match error {
+                StoreError::NotFound(_) => Stop::Blocked(
+                    "the account that the run runs as is no longer a member of the workspace"
+                        .to_owned(),
+                ),
+                error => Stop::Lost(error),
+            })?;
         let destination_type = Some(self.destination.destination_type.as_str());
         Ok(shared.registry.guard(
             &policies,
             self.model,
             schema,
             destination_type,
+            &principal,
             self.pinned_now,
         )?)
     }

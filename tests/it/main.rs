@@ -9,9 +9,13 @@
     reason = "a test fails by panicking, and may tell about itself"
 )]
 
+mod access;
 mod api;
+mod audit_verify;
+mod cli;
 mod columns;
 mod differential;
+mod escalation;
 mod filter_trees;
 mod kill;
 mod leak;

@@ -277,6 +277,7 @@ impl Rig {
         let mut config = Config::in_data_dir(folder.join("data")).unwrap();
         config.bootstrap_key = Some(KEY.into());
         config.allow_private_addresses = vec!["127.0.0.0/8".parse().unwrap()];
+        config.requests_per_second = 1_000_000;
         config.batch_rows = 500;
         config.retry = Retry {
             attempts: 8,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use arrow::json::LineDelimitedWriter;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret;
@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::receiver::Receiver;
-use super::Failure;
 use crate::app::App;
 use crate::catalog::{
     Destination, Environment, Model, ModelQuery, RateLimit, Run, RunStatus, Source, SourceType,
@@ -29,7 +28,8 @@ use crate::catalog::{
 use crate::config::Settings;
 use crate::guard::Explanation;
 use crate::http::Api;
-use crate::policy::{Change, pack};
+use crate::policy::{Change, Edit, pack};
+use crate::principal::Act;
 use crate::source;
 
 /// The policy pack, as it is in the project.
@@ -66,8 +66,8 @@ struct Report {
 
 impl Demo {
     /// Makes the warehouse, runs the sync, and prints what became of the records.
-    pub async fn run(self) -> Result<(), Failure> {
-        let dir = fresh_folder(&self.dir).map_err(Failure::Usage)?;
+    pub async fn run(self) -> anyhow::Result<()> {
+        let dir = fresh_folder(&self.dir)?;
         let files = dir.join("files");
         std::fs::create_dir_all(&files)?;
         say("Making a warehouse of customers ...");
@@ -93,7 +93,7 @@ impl Demo {
             serde_json::to_string_pretty(&report.as_json())? + "\n"
         };
         std::io::stdout().write_all(out.as_bytes())?;
-        report.check().map_err(Failure::Fault)
+        report.check()
     }
 }
 
@@ -139,6 +139,7 @@ async fn prepare(api: &Api, receiver: &Receiver) -> anyhow::Result<Ready> {
         .await?
         .pop()
         .context("the store has no account")?;
+    let act = Act::on_behalf_of(owner.id, now);
     let workspaces = api.store.list_workspaces(owner.id).await?;
     let workspace = workspaces
         .into_iter()
@@ -153,7 +154,7 @@ async fn prepare(api: &Api, receiver: &Receiver) -> anyhow::Result<Ready> {
         created_at: now,
         updated_at: now,
     };
-    api.store.insert_source(&source).await?;
+    api.store.insert_source(&source, &act).await?;
     let query = ModelQuery::Table("customers".to_owned());
     let primary_key = vec!["customer_id".to_owned()];
     let opened = source::open(&source, &query, &primary_key, &api.reach).await?;
@@ -168,10 +169,8 @@ async fn prepare(api: &Api, receiver: &Receiver) -> anyhow::Result<Ready> {
         created_at: now,
         updated_at: now,
     };
-    let change = Change::PutModel(Box::new(model.clone()));
-    api.publisher
-        .publish(workspace.id, change, owner.id, now)
-        .await?;
+    let change = Change::Model(Edit::create(model.clone()));
+    api.publisher.publish(workspace.id, &[change], &act).await?;
     let destination = Destination {
         id: Uuid::now_v7(),
         workspace_id: workspace.id,
@@ -182,7 +181,7 @@ async fn prepare(api: &Api, receiver: &Receiver) -> anyhow::Result<Ready> {
         created_at: now,
         updated_at: now,
     };
-    api.store.insert_destination(&destination).await?;
+    api.store.insert_destination(&destination, &act).await?;
     let sync = Sync {
         id: Uuid::now_v7(),
         workspace_id: workspace.id,
@@ -198,16 +197,18 @@ async fn prepare(api: &Api, receiver: &Receiver) -> anyhow::Result<Ready> {
         created_at: now,
         updated_at: now,
     };
-    api.store.insert_sync(&sync).await?;
+    api.store.insert_sync(&sync, &act).await?;
     let pack =
         pack::parse(PACK).map_err(|faults| anyhow::anyhow!("rules/gdpr.yaml: {faults:?}"))?;
-    let published = api
+    let (applied, _) = api
         .publisher
-        .publish_pack(workspace.id, &pack, owner.id, now)
+        .apply_pack(workspace.id, &pack, false, None, &act, api.new_id)
         .await?;
-    let policies = published
-        .into_iter()
-        .map(|policy| (policy.id, policy.name))
+    let policies = applied
+        .differences
+        .iter()
+        .filter_map(|difference| difference.edit.object())
+        .map(|policy| (policy.id, policy.name.clone()))
         .collect();
     Ok(Ready {
         workspace,
@@ -235,10 +236,10 @@ async fn sync(
     let ready = prepare(api, receiver).await?;
     let (workspace_id, model) = (ready.workspace.id, &ready.model);
     let started = Instant::now();
-    let now = (api.clock)();
+    let act = Act::on_behalf_of(ready.sync.owner_id, (api.clock)());
     let run = api
         .runner
-        .trigger(workspace_id, ready.sync.id, ready.sync.owner_id, now)
+        .trigger(workspace_id, ready.sync.id, &act)
         .await?;
     let done = CancellationToken::new();
     let worker = tokio::spawn({
@@ -260,7 +261,7 @@ async fn sync(
     bar.finish_and_clear();
     done.cancel();
     worker.await?;
-    let samples = samples(api, &ready, (api.clock)()).await?;
+    let samples = samples(api, &ready, &act).await?;
     Ok(Report {
         policies: ready.policies,
         received: receiver.records(),
@@ -280,7 +281,7 @@ async fn sync(
 async fn samples(
     api: &Api,
     ready: &Ready,
-    now: DateTime<Utc>,
+    act: &Act,
 ) -> anyhow::Result<Vec<(Map<String, Value>, Explanation)>> {
     let model = &ready.model;
     let opened = source::open(&ready.source, &model.query, &model.primary_key, &api.reach).await?;
@@ -304,8 +305,9 @@ async fn samples(
             model.workspace_id,
             model.id,
             Some(DESTINATION_TYPE),
+            act.account_id,
             &records,
-            now,
+            act,
         )
         .await?;
     let mut samples: Vec<(Map<String, Value>, Explanation)> = Vec::new();

@@ -1,12 +1,23 @@
 //! `/workspaces/{id}/destination-rules`, field for field as seed 003 has them.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::fixtures::message;
 use super::{NOBODY, Server, not_in, text};
 
-#[tokio::test]
-async fn a_policy_has_the_fields_of_the_seed() {
-    let server = Server::start().await;
+on_both_stores!(
+    policy_name_is_unique_for_a_destination_type,
+    policy_that_was_changed_meanwhile_is_412,
+    policies_are_for_those_who_govern,
+    policy_that_is_not_there_is_404,
+    a_policy_has_the_fields_of_the_seed,
+    an_update_keeps_what_it_does_not_name,
+    every_fault_of_a_policy_is_told_and_nothing_is_saved,
+    a_duplicate_key_in_a_tree_is_refused,
+);
+
+async fn a_policy_has_the_fields_of_the_seed(server: Server) {
     let ws = server.workspace().await;
     let catalog = server.catalog(&ws).await;
     let me = server.get("/api/v1/me").await.expect(200);
@@ -81,9 +92,7 @@ async fn a_policy_has_the_fields_of_the_seed() {
     }
 }
 
-#[tokio::test]
-async fn an_update_keeps_what_it_does_not_name() {
-    let server = Server::start().await;
+async fn an_update_keeps_what_it_does_not_name(server: Server) {
     let ws = server.workspace().await;
     let catalog = server.catalog(&ws).await;
     let one = format!("{ws}/destination-rules/{}", catalog.policy);
@@ -119,9 +128,7 @@ async fn an_update_keeps_what_it_does_not_name() {
     assert_eq!(server.get(&one).await.expect(200), changed);
 }
 
-#[tokio::test]
-async fn every_fault_of_a_policy_is_told_and_nothing_is_saved() {
-    let server = Server::start().await;
+async fn every_fault_of_a_policy_is_told_and_nothing_is_saved(server: Server) {
     let ws = server.workspace().await;
     let catalog = server.catalog(&ws).await;
     let rules = format!("{ws}/destination-rules");
@@ -191,16 +198,79 @@ async fn every_fault_of_a_policy_is_told_and_nothing_is_saved() {
     assert_eq!(server.get(&rules).await.expect(200), before);
 }
 
-#[tokio::test]
-async fn a_duplicate_key_in_a_tree_is_refused() {
-    let server = Server::start().await;
+async fn a_duplicate_key_in_a_tree_is_refused(server: Server) {
     let ws = server.workspace().await;
     let body = r#"{"name": "x", "destination_type": "webhook", "filter_tree": {
         "type": "condition", "condition_type": "property", "column": "country",
         "operator": "equals", "value": "DE", "value": "US"}}"#;
     let request = server
-        .request(reqwest::Method::POST, &format!("{ws}/destination-rules"))
+        .request(Method::POST, &format!("{ws}/destination-rules"))
         .bearer_auth(super::BOOTSTRAP_KEY)
         .body(body);
     assert_eq!(server.send(request).await.faults(), ["$.filter_tree.value"]);
+}
+
+async fn policy_name_is_unique_for_a_destination_type(server: Server) {
+    let ws = server.workspace().await;
+    let catalog = server.catalog(&ws).await;
+    let rules = format!("{ws}/destination-rules");
+    let mut body = json!({
+        "name": "not from Germany",
+        "destination_type": "file",
+        "filter_tree": not_in("country", ["DE"]),
+    });
+    let error = server.post(&rules, body.clone()).await.expect(409);
+    assert!(message(&error).contains("\"not from Germany\""), "{error}");
+    body["destination_type"] = json!("webhook");
+    let other = server.made(&rules, body).await;
+    let change = json!({"destination_type": "file"});
+    let answer = server.put(&format!("{rules}/{other}"), change).await;
+    answer.expect(409);
+    // A model that a policy names is not deleted.
+    server
+        .delete(&format!("{ws}/syncs/{}", catalog.sync))
+        .await
+        .expect(204);
+    let model = format!("{ws}/models/{}", catalog.model);
+    let error = server.delete(&model).await.expect(409);
+    assert!(
+        message(&error).contains("destination policy not from Germany"),
+        "{error}"
+    );
+}
+
+async fn policy_that_was_changed_meanwhile_is_412(server: Server) {
+    let ws = server.workspace().await;
+    let catalog = server.catalog(&ws).await;
+    let path = format!("{ws}/destination-rules/{}", catalog.policy);
+    let change = json!({"enabled": false});
+    server.heeds_if_match(&path, change).await;
+}
+
+async fn policies_are_for_those_who_govern(server: Server) {
+    let ws = server.workspace().await;
+    let catalog = server.catalog(&ws).await;
+    let list = format!("{ws}/destination-rules");
+    let one = format!("{list}/{}", catalog.policy);
+    let by_type = format!("{ws}/destination-types/file/rules");
+    let new = json!({
+        "name": "new",
+        "destination_type": "file",
+        "filter_tree": not_in("country", ["FR"]),
+    });
+    let writes = [
+        (Method::POST, list.as_str(), new),
+        (Method::PUT, one.as_str(), json!({"enabled": false})),
+        (Method::DELETE, one.as_str(), json!({})),
+    ];
+    let reads = [list.as_str(), one.as_str(), by_type.as_str()];
+    server.is_governed(&ws, &reads, &writes).await;
+}
+
+async fn policy_that_is_not_there_is_404(server: Server) {
+    let ws = server.workspace().await;
+    let one = format!("{ws}/destination-rules/{NOBODY}");
+    let requests = [Method::GET, Method::PUT, Method::DELETE]
+        .map(|method| (method, one.clone(), json!({"name": "x"})));
+    server.knows_none_of(&requests).await;
 }

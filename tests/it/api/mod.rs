@@ -1,16 +1,50 @@
 //! The HTTP API, asked over loopback: one file per URL noun, and a sweep over every route.
 
+/// Makes of each test, which takes a fresh [`Server`], two: `..::sqlite` and `..::postgres`.
+macro_rules! on_both_stores {
+    ($($test:ident),* $(,)?) => {$(
+        mod $test {
+            #[tokio::test]
+            async fn sqlite() {
+                super::$test(crate::api::Server::start().await).await;
+            }
+            #[tokio::test]
+            async fn postgres() {
+                super::$test(crate::api::Server::start_on_postgres().await).await;
+            }
+        }
+    )*};
+}
+
+mod access;
 mod accounts;
+mod audit;
 mod destination_rules;
 mod destinations;
+mod docs;
+mod escalation;
+mod etag;
+mod fixtures;
+mod groups;
+mod idempotency;
 mod inspection;
+mod keys;
+mod limits;
 mod members;
 mod models;
+mod openapi;
+mod packs;
+mod permissions;
 mod process;
+mod revisions;
+mod roles;
 mod runs;
 mod sources;
+mod subset_categories;
+mod subsets;
 mod sweep;
 mod syncs;
+mod two_servers;
 mod workspaces;
 
 use std::sync::Arc;
@@ -65,6 +99,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// A header of the answer.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// The answer, if it has a status; else the test fails and shows it.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Value {
@@ -100,12 +139,26 @@ impl Answer {
 
 impl Server {
     pub(crate) async fn start() -> Server {
+        Server::start_with(|_| {}).await
+    }
+
+    /// A server whose store is a PostgreSQL database of its own.
+    pub(crate) async fn start_on_postgres() -> Server {
+        let url = crate::support::fresh_postgres().await;
+        Server::start_with(|config| config.store_url = url.into()).await
+    }
+
+    /// A server whose configuration `adjust` has changed. There is no limit that a test could
+    /// reach by being fast, unless it sets one.
+    pub(crate) async fn start_with(adjust: impl FnOnce(&mut Config)) -> Server {
         // Another test may have chosen it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut config = Config::in_data_dir(folder.path().join("data")).expect("defaults");
         config.bootstrap_key = Some(BOOTSTRAP_KEY.into());
         config.allow_private_addresses = vec!["127.0.0.0/8".parse().expect("a range")];
+        config.requests_per_second = 1_000_000;
+        adjust(&mut config);
         let ahead = Arc::new(AtomicI64::new(0));
         let seconds = Arc::clone(&ahead);
         let clock = move || Utc::now() + TimeDelta::seconds(seconds.load(Ordering::SeqCst));
@@ -185,6 +238,19 @@ impl Server {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(Some(BOOTSTRAP_KEY), Method::GET, path, None).await
+    }
+
+    /// A request as the owner with a header.
+    pub(crate) async fn with_header(
+        &self,
+        method: Method,
+        path: &str,
+        header: (&str, &str),
+        body: Value,
+    ) -> Answer {
+        let request = self.request(method, path).bearer_auth(BOOTSTRAP_KEY);
+        let request = request.header(header.0, header.1).body(body.to_string());
+        self.send(request).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {

@@ -26,20 +26,21 @@ async fn bootstrap_happens_once(house: House) {
         std::slice::from_ref(&house.account)
     );
     assert_not_found(house.store.get_workspace(room.id).await, "workspace");
-    let role = house
+    let owner = house
         .store
-        .member_role(house.workspace.id, house.account.id)
+        .get_member(house.workspace.id, house.account.id)
         .await
         .unwrap();
-    assert_eq!(role, Some(OWNER));
+    assert_eq!(owner.role_id, OWNER);
     let first = house
         .store
-        .list_revisions(house.workspace.id)
+        .list_revisions(house.workspace.id, None, 10)
         .await
         .unwrap()
         .pop()
         .unwrap();
     assert_eq!((first.revision, first.author_id), (1, house.account.id));
+    assert_eq!(first.changes, Vec::<Value>::new());
 }
 
 async fn concurrent_bootstraps_make_one_account(house: House) {
@@ -90,7 +91,7 @@ async fn key_is_found_until_it_is_revoked(house: House) {
     let key = key(&house.account);
     house
         .store
-        .insert_key(&key, "second", &[9; 32])
+        .insert_key(&key, "second", &[9; 32], &house.act(1))
         .await
         .unwrap();
     let found = house.store.find_key("second").await.unwrap().unwrap();
@@ -99,15 +100,23 @@ async fn key_is_found_until_it_is_revoked(house: House) {
         (&key, &vec![9; 32], &house.account)
     );
     assert!(!format!("{found:?}").contains("9, 9"));
-    assert_conflict(house.store.insert_key(&key, "third", &[9; 32]).await, "key");
+    let again = house
+        .store
+        .insert_key(&key, "third", &[9; 32], &house.act(1))
+        .await;
+    assert_conflict(again, "key");
     assert_eq!(
         house.store.list_keys(house.account.id).await.unwrap().len(),
         2
     );
-    assert_not_found(house.store.delete_key(Uuid::now_v7(), key.id).await, "key");
+    let of_another = house
+        .store
+        .delete_key(Uuid::now_v7(), key.id, &house.act(2))
+        .await;
+    assert_not_found(of_another, "key");
     house
         .store
-        .delete_key(house.account.id, key.id)
+        .delete_key(house.account.id, key.id, &house.act(2))
         .await
         .unwrap();
     assert!(house.store.find_key("second").await.unwrap().is_none());
@@ -116,52 +125,67 @@ async fn key_is_found_until_it_is_revoked(house: House) {
         account_id: Uuid::now_v7(),
         ..key
     };
-    assert_not_found(
-        house.store.insert_key(&orphan, "orphan", &[9; 32]).await,
-        "account",
-    );
+    let saved = house
+        .store
+        .insert_key(&orphan, "orphan", &[9; 32], &house.act(3))
+        .await;
+    assert_not_found(saved, "account");
 }
 
 async fn address_in_another_case_is_taken(house: House) {
+    let (store, act) = (&house.store, house.act(1));
     let twin = account("Owner@Example.com");
-    assert_conflict(house.store.insert_account(&twin).await, "e-mail");
-    let mut second = account("second@example.com");
-    house.store.insert_account(&second).await.unwrap();
-    second.email = "OWNER@example.com".to_owned();
-    assert_conflict(house.store.update_account(&second).await, "e-mail");
-    second.email = "Second@example.com".to_owned();
-    house.store.update_account(&second).await.unwrap();
-    assert_eq!(house.store.get_account(second.id).await.unwrap(), second);
-    assert_not_found(
-        house.store.update_account(&account("x@example.com")).await,
-        "account",
-    );
+    assert_conflict(store.insert_account(&twin, &act).await, "e-mail");
+    let second = account("second@example.com");
+    store.insert_account(&second, &act).await.unwrap();
+    let named = |email: &str| Account {
+        email: email.to_owned(),
+        updated_at: at(2),
+        ..second.clone()
+    };
+    let taken = named("OWNER@example.com");
+    assert_conflict(store.update_account(&second, &taken, &act).await, "e-mail");
+    let own = named("Second@example.com");
+    store.update_account(&second, &own, &act).await.unwrap();
+    assert_eq!(store.get_account(second.id).await.unwrap(), own);
+    assert_stale(store.update_account(&second, &second, &act).await);
+    assert_eq!(store.get_account(second.id).await.unwrap(), own);
+    let stranger = account("x@example.com");
+    let unknown = store.update_account(&stranger, &stranger, &act).await;
+    assert_not_found(unknown, "account");
 }
 
 async fn last_owner_stays(house: House) {
     let (store, ws, owner) = (&house.store, house.workspace.id, house.account.id);
-    assert_conflict(store.put_member(ws, owner, ADMIN, at(1)).await, "owner");
-    assert_conflict(store.delete_member(ws, owner).await, "owner");
+    let first = store.get_member(ws, owner).await.unwrap();
+    let demoted = store.update_member(ws, &first, ADMIN, &house.act(1)).await;
+    assert_conflict(demoted, "owner");
+    assert_conflict(
+        store.delete_member(ws, &first, &house.act(1)).await,
+        "owner",
+    );
     let second = account("second@example.com");
-    store.insert_account(&second).await.unwrap();
-    store
-        .put_member(ws, second.id, MEMBER, at(2))
+    store.insert_account(&second, &house.act(1)).await.unwrap();
+    let joined = store
+        .insert_member(ws, second.id, MEMBER, &house.act(2))
         .await
         .unwrap();
-    store.put_member(ws, second.id, OWNER, at(3)).await.unwrap();
-    store.put_member(ws, owner, ADMIN, at(4)).await.unwrap();
+    store
+        .update_member(ws, &joined, OWNER, &house.act(3))
+        .await
+        .unwrap();
+    let first = store
+        .update_member(ws, &first, ADMIN, &house.act(4))
+        .await
+        .unwrap();
     let members = store.list_members(ws).await.unwrap();
     let roles: Vec<(Uuid, Uuid)> = members.iter().map(|m| (m.account_id, m.role_id)).collect();
     assert_eq!(roles, [(owner, ADMIN), (second.id, OWNER)]);
-    store.delete_member(ws, owner).await.unwrap();
-    assert_eq!(store.member_role(ws, owner).await.unwrap(), None);
-    assert_not_found(store.delete_member(ws, owner).await, "member");
-    assert_not_found(
-        store.put_member(ws, Uuid::now_v7(), ADMIN, at(5)).await,
-        "account",
-    );
-    assert_not_found(
-        store.put_member(Uuid::now_v7(), owner, ADMIN, at(5)).await,
-        "workspace",
-    );
+    store
+        .delete_member(ws, &first, &house.act(5))
+        .await
+        .unwrap();
+    assert_not_found(store.get_member(ws, owner).await, "member");
+    let gone = store.delete_member(ws, &first, &house.act(5)).await;
+    assert_not_found(gone, "member");
 }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use syncguard::catalog::{
     Checkpoint, Counts, Destination, Environment, MappedColumn, Model, ModelQuery, PolicyKind,
     Progress, RateLimit, Run, RunStatus, Source, SourceType, Sync, SyncMode, WithheldBy, Workspace,
 };
-use syncguard::policy::{Change, DestinationPolicy, FilterTree};
-use syncguard::principal::{ADMIN, Account, ApiKey, MEMBER, OWNER};
+use syncguard::policy::{Change, DestinationPolicy, Edit, FilterDocument, PolicySet};
+use syncguard::principal::{ADMIN, Account, Act, ApiKey, Group, MEMBER, Member, OWNER};
 use syncguard::store::{Store, StoreError};
 use uuid::Uuid;
 
@@ -37,9 +39,17 @@ macro_rules! on_both_databases {
     };
 }
 
+mod access;
 mod accounts;
+mod audit;
 mod catalog;
+mod groups;
+mod idempotency;
+mod in_force;
+mod members;
 mod policies;
+mod revisions;
+mod roles;
 mod runs;
 
 #[tokio::test]
@@ -101,8 +111,9 @@ impl House {
         let model = model(workspace.id, &source, "customers");
         let destination = destination(workspace.id, "ads");
         let sync = sync(&account, &model, &destination, "customers to ads");
-        store.insert_source(&source).await.unwrap();
-        store.insert_destination(&destination).await.unwrap();
+        let act = Act::on_behalf_of(account.id, at(0));
+        store.insert_source(&source, &act).await.unwrap();
+        store.insert_destination(&destination, &act).await.unwrap();
         let house = House {
             store,
             url: url.to_owned(),
@@ -114,10 +125,10 @@ impl House {
             sync,
         };
         house
-            .commit(Change::PutModel(Box::new(model)), 1)
+            .commit(Change::Model(Edit::create(model)), 1)
             .await
             .unwrap();
-        house.store.insert_sync(&house.sync).await.unwrap();
+        house.store.insert_sync(&house.sync, &act).await.unwrap();
         house
     }
 
@@ -125,27 +136,93 @@ impl House {
     async fn other_workspace(&self) -> Workspace {
         let other = workspace("other");
         self.store
-            .insert_workspace(&other, self.account.id)
+            .insert_workspace(&other, &self.act(0))
             .await
             .unwrap();
         other
     }
 
+    /// The owner at a time.
+    fn act(&self, second: i64) -> Act {
+        Act::on_behalf_of(self.account.id, at(second))
+    }
+
     async fn commit(&self, change: Change, expected: u64) -> Result<u64, StoreError> {
-        let (id, author) = (self.workspace.id, self.account.id);
+        self.commit_all(&[change], expected).await
+    }
+
+    async fn commit_all(&self, changes: &[Change], expected: u64) -> Result<u64, StoreError> {
+        let act = self.act(5);
         self.store
-            .commit(id, &change, author, expected, at(5))
+            .commit(self.workspace.id, changes, expected, &act)
             .await
+    }
+
+    /// Commits changes on top of whatever is there.
+    async fn publish(&self, changes: &[Change]) -> u64 {
+        let expected = self.revision().await;
+        self.commit_all(changes, expected).await.unwrap()
+    }
+
+    async fn revision(&self) -> u64 {
+        self.store.revision(self.workspace.id).await.unwrap()
+    }
+
+    async fn policies(&self) -> PolicySet {
+        self.store.policy_set(self.workspace.id).await.unwrap()
+    }
+
+    /// A new account that joins the workspace.
+    async fn join(&self, email: &str, role_id: Uuid) -> Member {
+        let (account, act) = (account(email), self.act(1));
+        self.store.insert_account(&account, &act).await.unwrap();
+        self.store
+            .insert_member(self.workspace.id, account.id, role_id, &act)
+            .await
+            .unwrap()
+    }
+
+    /// A new group.
+    async fn group(&self, name: &str, role_id: Option<Uuid>) -> Group {
+        let group = group(self.workspace.id, name, role_id);
+        self.store.insert_group(&group, &self.act(1)).await.unwrap()
+    }
+
+    /// Puts an account into a group.
+    async fn put_into(&self, group: &Group, account_id: Uuid) {
+        self.store
+            .insert_group_member(group, account_id, &self.act(2))
+            .await
+            .unwrap();
     }
 
     async fn queue(&self, sync: &Sync, second: i64) -> Run {
         let run = queued(sync, second);
-        self.store.insert_run(&run).await.unwrap();
+        self.store
+            .insert_run(&run, &self.act(second))
+            .await
+            .unwrap();
         run
     }
 
     async fn run(&self, id: Uuid) -> Run {
         self.store.get_run(self.workspace.id, id).await.unwrap()
+    }
+}
+
+/// Runs a statement past the store.
+async fn raw(house: &House, sql: &str) -> Result<u64, sqlx::Error> {
+    let sql = AssertSqlSafe(sql.to_owned());
+    if house.url.starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(&house.url).await?;
+        let done = sqlx::query(sql).execute(&mut connection).await;
+        connection.close().await?;
+        done.map(|done| done.rows_affected())
+    } else {
+        let mut connection = PgConnection::connect(&house.url).await?;
+        let done = sqlx::query(sql).execute(&mut connection).await;
+        connection.close().await?;
+        done.map(|done| done.rows_affected())
     }
 }
 
@@ -171,6 +248,7 @@ fn key(account: &Account) -> ApiKey {
         name: "bootstrap".to_owned(),
         scopes: vec!["*".to_owned()],
         expires_at: Some(at(1000)),
+        last_used_at: None,
         created_at: at(0),
     }
 }
@@ -182,6 +260,20 @@ fn workspace(name: &str) -> Workspace {
         require_destination_policy: false,
         created_at: at(0),
         updated_at: at(0),
+    }
+}
+
+fn group(workspace_id: Uuid, name: &str, role_id: Option<Uuid>) -> Group {
+    Group {
+        id: Uuid::now_v7(),
+        workspace_id,
+        name: name.to_owned(),
+        description: format!("Those of {name}"),
+        role_id,
+        role_name: None,
+        member_count: 0,
+        created_at: at(1),
+        updated_at: at(1),
     }
 }
 
@@ -273,8 +365,7 @@ fn policy(house: &House, name: &str) -> DestinationPolicy {
         destination_type: "facebook_ads".to_owned(),
         name: name.to_owned(),
         description: "None of the late ones".to_owned(),
-        filter_tree: FilterTree::parse(&tree).unwrap(),
-        filter_tree_json: tree,
+        filter_tree: FilterDocument::parse(tree).unwrap(),
         enabled: true,
         created_by: house.account.id,
         created_at: at(1),
@@ -282,8 +373,12 @@ fn policy(house: &House, name: &str) -> DestinationPolicy {
     }
 }
 
-fn put(policy: &DestinationPolicy) -> Change {
-    Change::PutDestinationPolicy(Box::new(policy.clone()))
+fn create(policy: &DestinationPolicy) -> Change {
+    Change::DestinationPolicy(Edit::create(policy.clone()))
+}
+
+fn delete(policy: &DestinationPolicy) -> Change {
+    Change::DestinationPolicy(Edit::delete(Arc::new(policy.clone())))
 }
 
 fn queued(sync: &Sync, second: i64) -> Run {
@@ -342,6 +437,11 @@ fn assert_conflict<T: std::fmt::Debug>(result: Result<T, StoreError>, because: &
         Err(StoreError::Conflict(message)) if message.contains(because) => {}
         other => panic!("expected a conflict about {because}, got {other:?}"),
     }
+}
+
+#[track_caller]
+fn assert_stale<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+    assert!(matches!(result, Err(StoreError::Stale)), "{result:?}");
 }
 
 #[track_caller]

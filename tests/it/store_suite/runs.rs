@@ -36,8 +36,9 @@ async fn run_reads_back_as_written(house: House) {
         error: Some("the destination refused the key".to_owned()),
         ..queued(&house.sync, 1)
     };
-    store.insert_run(&run).await.unwrap();
-    assert_conflict(store.insert_run(&run).await, "already a run");
+    let act = house.act(1);
+    store.insert_run(&run, &act).await.unwrap();
+    assert_conflict(store.insert_run(&run, &act).await, "already a run");
     let second = house.queue(&house.sync, 2).await;
     assert_eq!(
         store.list_runs(ws, house.sync.id).await.unwrap(),
@@ -51,7 +52,7 @@ async fn two_workers_never_get_the_same_run(house: House) {
     for n in 0..20 {
         let name = format!("sync {n}");
         let sync = sync(&house.account, &house.model, &house.destination, &name);
-        house.store.insert_sync(&sync).await.unwrap();
+        house.store.insert_sync(&sync, &house.act(0)).await.unwrap();
         queued.insert(house.queue(&sync, n).await.id);
     }
     let workers = (0..6).map(|n| {
@@ -232,7 +233,7 @@ async fn queued_run_is_cancelled_at_once(house: House) {
     let run = house.queue(&house.sync, 1).await;
     let run = house
         .store
-        .cancel_run(house.workspace.id, run.id, at(2))
+        .cancel_run(house.workspace.id, run.id, &house.act(2))
         .await
         .unwrap();
     assert_eq!(
@@ -249,7 +250,7 @@ async fn running_run_is_asked_to_stop(house: House) {
     let (store, ws) = (&house.store, house.workspace.id);
     let run = house.queue(&house.sync, 1).await;
     store.claim_run("a", at(10), at(70)).await.unwrap().unwrap();
-    let asked = store.cancel_run(ws, run.id, at(11)).await.unwrap();
+    let asked = store.cancel_run(ws, run.id, &house.act(11)).await.unwrap();
     assert_eq!(
         (asked.status, asked.finished_at),
         (RunStatus::Running, None)
@@ -272,7 +273,7 @@ async fn request_to_stop_outlives_the_worker(house: House) {
     let (store, ws) = (&house.store, house.workspace.id);
     let run = house.queue(&house.sync, 1).await;
     store.claim_run("a", at(10), at(70)).await.unwrap().unwrap();
-    store.cancel_run(ws, run.id, at(11)).await.unwrap();
+    store.cancel_run(ws, run.id, &house.act(11)).await.unwrap();
     let taken = store
         .claim_run("b", at(71), at(131))
         .await
@@ -280,7 +281,7 @@ async fn request_to_stop_outlives_the_worker(house: House) {
         .unwrap();
     assert!(taken.cancel_requested);
     store.release_run(run.id, "b").await.unwrap();
-    let stopped = store.cancel_run(ws, run.id, at(80)).await.unwrap();
+    let stopped = store.cancel_run(ws, run.id, &house.act(80)).await.unwrap();
     assert_eq!(stopped.status, RunStatus::Cancelled, "nobody holds it");
 }
 
@@ -293,8 +294,14 @@ async fn ended_run_cannot_be_cancelled(house: House) {
         .finish_run(run.id, "a", done, None, &progress(5), at(20))
         .await
         .unwrap();
-    assert_conflict(store.cancel_run(ws, run.id, at(21)).await, "succeeded");
-    assert_not_found(store.cancel_run(ws, Uuid::now_v7(), at(21)).await, "run");
+    assert_conflict(
+        store.cancel_run(ws, run.id, &house.act(21)).await,
+        "succeeded",
+    );
+    assert_not_found(
+        store.cancel_run(ws, Uuid::now_v7(), &house.act(21)).await,
+        "run",
+    );
 }
 
 async fn counts_that_do_not_add_up_are_refused(house: House) {

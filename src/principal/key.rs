@@ -1,31 +1,16 @@
-//! Who asks, and what they may do: accounts, API keys and their scopes, the permission catalog
-//! and the system roles of seed 003.
+//! API keys: their text, what the store knows of them, and what they may be used for.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use uuid::{Uuid, uuid};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
-/// A person or a program that holds API keys.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Account {
-    /// Identifier.
-    pub id: Uuid,
-    /// Unique e-mail address.
-    pub email: String,
-    /// Display name.
-    pub name: String,
-    /// Picture.
-    pub avatar_url: Option<String>,
-    /// Creation time.
-    pub created_at: DateTime<Utc>,
-    /// Last change.
-    pub updated_at: DateTime<Utc>,
-}
+use super::Permissions;
 
 /// An API key as the store knows it: the key itself is shown once and kept only as a digest.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ApiKey {
     /// Identifier.
     pub id: Uuid,
@@ -36,88 +21,13 @@ pub struct ApiKey {
     /// What it may be used for; `*` for everything its account may do.
     pub scopes: Vec<String>,
     /// When it stops working.
+    #[schema(required)]
     pub expires_at: Option<DateTime<Utc>>,
+    /// When it was last used, to the minute; `None` if it never was.
+    #[schema(required)]
+    pub last_used_at: Option<DateTime<Utc>>,
     /// Creation time.
     pub created_at: DateTime<Utc>,
-}
-
-/// Owner: everything.
-pub const OWNER: Uuid = uuid!("00000000-0000-0000-0000-000000000001");
-/// Admin: everything except billing and handing over ownership.
-pub const ADMIN: Uuid = uuid!("00000000-0000-0000-0000-000000000002");
-/// Member: standard access, no workspace settings and no policies.
-pub const MEMBER: Uuid = uuid!("00000000-0000-0000-0000-000000000003");
-
-/// The permission catalog of seed 003: category, and the actions of that category.
-pub const PERMISSIONS: [(&str, &[&str]); 13] = [
-    ("sources", &["read", "write", "delete"]),
-    ("models", &["read", "write", "delete"]),
-    ("destinations", &["read", "write", "delete"]),
-    ("syncs", &["read", "write", "delete", "trigger"]),
-    ("audiences", &["read", "write", "delete"]),
-    ("traits", &["read", "write", "delete"]),
-    ("identity_graphs", &["read", "write", "delete", "trigger"]),
-    ("journeys", &["read", "write", "delete", "activate"]),
-    ("events", &["read", "write", "delete"]),
-    ("loaders", &["read", "write", "delete", "trigger"]),
-    ("governance", &["read", "write"]),
-    ("insights", &["read"]),
-    ("workspace", &["read", "write", "members"]),
-];
-
-/// Whether a role grants a permission such as `syncs.trigger`. An unknown role or permission
-/// grants nothing.
-pub fn role_grants(role_id: Uuid, permission: &str) -> bool {
-    let Some((category, action)) = permission.split_once('.') else {
-        return false;
-    };
-    let known = PERMISSIONS
-        .iter()
-        .any(|(c, actions)| *c == category && actions.contains(&action));
-    known
-        && match role_id {
-            OWNER | ADMIN => true,
-            MEMBER => match category {
-                "workspace" | "governance" => action == "read",
-                _ => true,
-            },
-            _ => false,
-        }
-}
-
-/// A caller who was authenticated: an account through one of its keys.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Principal {
-    /// The account.
-    pub account: Account,
-    /// The key that was used.
-    pub key_id: Uuid,
-    /// The key's scopes.
-    pub scopes: Vec<String>,
-}
-
-impl Principal {
-    /// Whether the key's scopes cover a permission. The permission `syncs.trigger` is the scope
-    /// `syncs:trigger`; `*` covers all.
-    pub fn in_scope(&self, permission: &str) -> bool {
-        let wanted = permission.replacen('.', ":", 1);
-        self.scopes
-            .iter()
-            .any(|scope| scope == "*" || *scope == wanted)
-    }
-}
-
-/// Who changes something, when, and by which request: what the audit log tells of every change.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Act {
-    /// The account.
-    pub account_id: Uuid,
-    /// The key it used; `None` where a process of ours acts for it.
-    pub key_id: Option<Uuid>,
-    /// The request, as its answer names it.
-    pub request_id: Option<String>,
-    /// When.
-    pub at: DateTime<Utc>,
 }
 
 /// The text of an API key, `sgk_<public id>_<secret>`. A bootstrap key may have any other form.
@@ -187,12 +97,23 @@ fn hex(bytes: &[u8]) -> String {
 /// Whether a key may have a scope: `*`, `governance:review`, or a permission of the catalog with
 /// a colon, such as `syncs:trigger`.
 pub fn is_scope(scope: &str) -> bool {
-    matches!(scope, "*" | "governance:review")
-        || scope.split_once(':').is_some_and(|(category, action)| {
-            PERMISSIONS
-                .iter()
-                .any(|(c, actions)| *c == category && actions.contains(&action))
-        })
+    matches!(scope, "*" | "governance:review") || permission_of(scope).is_some()
+}
+
+/// The permissions that scopes cover; `*` covers all.
+pub(super) fn in_scope(scopes: &[String]) -> Permissions {
+    scopes.iter().fold(Permissions::NONE, |set, scope| {
+        set | match scope.as_str() {
+            "*" => Permissions::ALL,
+            scope => permission_of(scope).unwrap_or_default(),
+        }
+    })
+}
+
+/// The permission `syncs.trigger` is the scope `syncs:trigger`.
+fn permission_of(scope: &str) -> Option<Permissions> {
+    let (category, action) = scope.split_once(':')?;
+    Permissions::of(&format!("{category}.{action}"))
 }
 
 #[cfg(test)]

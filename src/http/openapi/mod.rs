@@ -1,0 +1,178 @@
+//! `/openapi.json`: what this server answers, as OpenAPI 3.1.
+//!
+//! The operations come from the router, which is built of the same list, and the objects that are
+//! answered from the types that are written. What all operations share is added here, once: how a
+//! caller is known, the identifiers in paths, the headers, and the errors. What the handlers
+//! accept stands in [`requests`].
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde_json::{Map, Value, json};
+
+mod parts;
+mod requests;
+
+/// The document, as it is served.
+#[derive(Clone, Debug)]
+pub(crate) struct Document(Bytes);
+
+/// This description of the API. It takes no key.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "process",
+    responses((status = 200, body = Object)),
+)]
+pub(crate) async fn get_openapi(
+    Extension(Document(text)): Extension<Document>,
+) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], text)
+}
+
+/// The document of the operations that a router has, with what they share.
+pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> Document {
+    let mut document = json!(operations);
+    if let Some(root) = document.as_object_mut() {
+        root.insert("info".into(), parts::info());
+        root.insert("tags".into(), parts::tags());
+        root.insert("security".into(), json!([{"bearer": []}, {"api_key": []}]));
+        for (path, item) in members(root, "paths") {
+            for (method, operation) in item.as_object_mut().into_iter().flatten() {
+                if let Some(operation) = operation.as_object_mut() {
+                    complete(operation, method, path);
+                }
+            }
+        }
+        let components = root.entry("components").or_insert_with(|| json!({}));
+        if let Some(components) = components.as_object_mut() {
+            let schemas = components.entry("schemas").or_insert_with(|| json!({}));
+            if let Some(schemas) = schemas.as_object_mut() {
+                schemas.extend(requests::schemas());
+                schemas.insert("Error".into(), parts::error());
+            }
+            components.insert("parameters".into(), parts::parameters());
+            components.insert("headers".into(), parts::headers());
+            components.insert("responses".into(), parts::responses());
+            components.insert("securitySchemes".into(), parts::security_schemes());
+        }
+    }
+    // The words of the code are not those of JSON.
+    Document(document.to_string().replace("`None`", "null").into())
+}
+
+/// The members of an object within an object.
+fn members<'a>(
+    object: &'a mut Map<String, Value>,
+    key: &str,
+) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
+    let inner = object.get_mut(key).and_then(Value::as_object_mut);
+    inner.into_iter().flatten()
+}
+
+fn reference(kind: &str, name: &str) -> Value {
+    json!({"$ref": format!("#/components/{kind}/{name}")})
+}
+
+/// Adds to an operation what it shares with others.
+fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
+    if let Some(Value::String(summary)) = operation.get_mut("summary") {
+        *summary = summary.replace('\n', " ");
+    }
+    let takes_key = path.starts_with("/api/");
+    if !takes_key {
+        operation.insert("security".into(), json!([]));
+    }
+    let mut errors = Vec::new();
+    if takes_key {
+        errors.extend([401, 429, 500, 503]);
+    }
+    if path == "/readyz" {
+        errors.push(503);
+    }
+    if operation.get("x-permission").is_some_and(Value::is_string) {
+        errors.push(403);
+    }
+
+    let in_path = path
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next());
+    let mut parameters: Vec<Value> = in_path.map(parts::in_path).collect();
+    if !parameters.is_empty() {
+        errors.push(404);
+    }
+    let tag = operation.get("tags").and_then(|tags| tags.get(0));
+    let tag = tag.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let named = operation.get("parameters").and_then(Value::as_array);
+    for parameter in named.into_iter().flatten() {
+        let name = parameter.get("name").and_then(Value::as_str);
+        let name = name.unwrap_or_default();
+        match parameter.get("in").and_then(Value::as_str) {
+            Some("query") => {
+                errors.push(422);
+                parameters.push(reference("parameters", &format!("{tag}.{name}")));
+            }
+            _ => {
+                errors.extend([400, 412]);
+                parameters.push(reference("parameters", name));
+            }
+        }
+    }
+    match method {
+        // A repeated request is read before its handler does.
+        "post" => {
+            parameters.push(reference("parameters", "Idempotency-Key"));
+            errors.extend([400, 408, 409, 413, 422]);
+        }
+        // Somebody else may change the object at the same time.
+        "put" | "delete" => errors.push(409),
+        _ => {}
+    }
+    if !parameters.is_empty() {
+        operation.insert("parameters".into(), parameters.into());
+    }
+    if let Some(body) = operation
+        .get_mut("requestBody")
+        .and_then(Value::as_object_mut)
+    {
+        body.insert("required".into(), true.into());
+        errors.extend([400, 408, 413, 422]);
+    }
+
+    for (status, response) in members(operation, "responses") {
+        let Some(response) = response.as_object_mut() else {
+            continue;
+        };
+        response.insert("description".into(), parts::success(status).into());
+        let mut headers = Map::new();
+        let named: Vec<String> = members(response, "headers")
+            .map(|(name, _)| name.clone())
+            .collect();
+        let shared: &[&str] = match takes_key {
+            true => &parts::ADMITTED,
+            false => &[parts::REQUEST_ID],
+        };
+        for name in named
+            .iter()
+            .map(String::as_str)
+            .chain(shared.iter().copied())
+        {
+            headers.insert(name.into(), reference("headers", name));
+        }
+        if method == "post" && takes_key {
+            let replayed = "Idempotency-Replayed";
+            headers.insert(replayed.into(), reference("headers", replayed));
+        }
+        response.insert("headers".into(), headers.into());
+    }
+    let responses = operation.entry("responses").or_insert_with(|| json!({}));
+    if let Some(responses) = responses.as_object_mut() {
+        errors.sort_unstable();
+        for status in errors {
+            responses.insert(
+                status.to_string(),
+                reference("responses", &status.to_string()),
+            );
+        }
+    }
+}

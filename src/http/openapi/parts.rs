@@ -1,0 +1,375 @@
+//! What operations share: parameters, headers, errors, and how a caller is known.
+
+use serde_json::{Map, Value, json};
+
+use super::reference;
+
+pub(super) const REQUEST_ID: &str = "X-Request-Id";
+/// The headers of every answer to a request whose key was counted.
+pub(super) const ADMITTED: [&str; 4] = [
+    REQUEST_ID,
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+];
+
+pub(super) fn info() -> Value {
+    json!({
+        "title": "syncguard",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "The control plane of syncguard: the gate between a warehouse and \
+            everything downstream. Every object belongs to a workspace, and to somebody who is \
+            no member of it nothing of it exists.\n\nErrors are \
+            `{\"error\": {\"code\", \"message\", \"status\", \"details\"?}}`. An unknown key in \
+            a body is refused, and null counts as absent unless it says otherwise.",
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    })
+}
+
+pub(super) fn tags() -> Value {
+    let tags = [
+        ("accounts", "Accounts, their API keys, and the caller."),
+        ("workspaces", "Workspaces: isolated tenants."),
+        ("members", "Who belongs to a workspace, in which role."),
+        ("permissions", "The catalog, and what the caller may do."),
+        ("roles", "Sets of permissions with a name."),
+        ("groups", "Members who share a role and access policies."),
+        ("sources", "Warehouse connections."),
+        ("models", "What is selected from a source."),
+        ("destinations", "Places to send to."),
+        ("syncs", "A model bound to a destination."),
+        ("runs", "One execution of a sync each."),
+        (
+            "destination-rules",
+            "Destination policies: which records may be sent to a destination type.",
+        ),
+        (
+            "subset-categories",
+            "The dimensions along which access policies share records out.",
+        ),
+        (
+            "subsets",
+            "Access policies: which records the members of a group may see.",
+        ),
+        (
+            "inspection",
+            "What policies would do, and why, without sending anything.",
+        ),
+        (
+            "packs",
+            "Policies as code: what a pack would change, and applying it.",
+        ),
+        ("revisions", "The versions of a workspace's policies."),
+        (
+            "audit",
+            "Who changed what, and what was decided about data.",
+        ),
+        ("process", "What operators ask. No key is needed."),
+    ];
+    let tag = |(name, about): (&str, &str)| json!({"name": name, "description": about});
+    tags.into_iter().map(tag).collect()
+}
+
+pub(super) fn security_schemes() -> Value {
+    json!({
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key as `Authorization: Bearer KEY`.",
+        },
+        "api_key": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-API-Key",
+            "description": "An API key as `X-API-Key: KEY`, if there is no `Authorization`.",
+        },
+    })
+}
+
+/// A parameter in a path, by its name.
+pub(super) fn in_path(name: &str) -> Value {
+    let uuid = || json!({"type": "string", "format": "uuid"});
+    let (about, schema) = match name {
+        "id" => ("The workspace or account.", uuid()),
+        "revision" => (
+            "Number of the revision.",
+            json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),
+        ),
+        "destType" => (
+            "A destination type such as `facebook_ads`.",
+            json!({"type": "string", "minLength": 1}),
+        ),
+        _ => ("Identifier of the object.", uuid()),
+    };
+    json!({"name": name, "in": "path", "required": true, "description": about, "schema": schema})
+}
+
+/// The parameters in queries and headers: those of queries by tag and name.
+pub(super) fn parameters() -> Value {
+    let word = || json!({"type": "string", "pattern": "^[A-Za-z0-9._-]+$"});
+    let uuid = || json!({"type": "string", "format": "uuid"});
+    let time = || json!({"type": "string", "format": "date-time"});
+    let number = |least: u64| json!({"type": "integer", "minimum": least, "maximum": u64::MAX});
+    let in_query = [
+        (
+            "audit.format",
+            "`ndjson` for one line after the other, as `Accept: application/x-ndjson`.",
+            json!({"type": "string", "enum": ["json", "ndjson"]}),
+        ),
+        (
+            "audit.action",
+            "An action such as `sync.update`, or a beginning of actions such as `sync.`.",
+            word(),
+        ),
+        (
+            "audit.object_kind",
+            "A kind of object such as `sync`.",
+            word(),
+        ),
+        ("audit.object_id", "An object.", uuid()),
+        ("audit.account_id", "Who did it.", uuid()),
+        (
+            "audit.revision",
+            "The policy revision that was made, or that governed the decision.",
+            number(0),
+        ),
+        ("audit.from", "From this time on.", time()),
+        ("audit.to", "Before this time.", time()),
+        (
+            "audit.after",
+            "Only lines after the one with this number.",
+            number(0),
+        ),
+        (
+            "audit.limit",
+            "Most lines: 100 in JSON without it and at most 1000; in NDJSON as many as wanted.",
+            number(1),
+        ),
+        (
+            "revisions.before",
+            "Only revisions before this one.",
+            number(0),
+        ),
+        (
+            "revisions.limit",
+            "Most revisions; 50 without it.",
+            json!({"type": "integer", "minimum": 1, "maximum": 200}),
+        ),
+    ];
+    let mut parameters = Map::new();
+    for (key, about, schema) in in_query {
+        let name = key.rsplit('.').next();
+        parameters.insert(
+            key.into(),
+            json!({"name": name, "in": "query", "description": about, "schema": schema}),
+        );
+    }
+    let tags = "^(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*$";
+    let in_header = [
+        (
+            "If-Match",
+            "The `ETag` of the object as it was read, or `*`: otherwise 412.",
+            json!({"anyOf": [{"const": "*"}, {"type": "string", "pattern": tags}]}),
+        ),
+        (
+            "Idempotency-Key",
+            "A request that is sent again with the same key has its effect once, and the same \
+             answer. The API key remembers it for a day.",
+            json!({"type": "string", "pattern": "^[!-~]{1,255}$"}),
+        ),
+    ];
+    for (name, about, schema) in in_header {
+        parameters.insert(
+            name.into(),
+            json!({"name": name, "in": "header", "description": about, "schema": schema}),
+        );
+    }
+    parameters.into()
+}
+
+pub(super) fn headers() -> Value {
+    let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
+    let number = || json!({"type": "integer", "minimum": 0});
+    let headers = [
+        (
+            REQUEST_ID,
+            true,
+            "The id of the request: the caller's, or a new one.",
+            text("^[A-Za-z0-9_.:-]{1,128}$"),
+        ),
+        (
+            "RateLimit-Limit",
+            true,
+            "Requests that the API key may make a second, and at once.",
+            number(),
+        ),
+        (
+            "RateLimit-Remaining",
+            true,
+            "Requests that it may make now.",
+            number(),
+        ),
+        (
+            "RateLimit-Reset",
+            true,
+            "Seconds until it may make as many as ever again.",
+            number(),
+        ),
+        (
+            "Retry-After",
+            true,
+            "Seconds after which to try again.",
+            number(),
+        ),
+        (
+            "WWW-Authenticate",
+            true,
+            "How to say who asks.",
+            text("^Bearer$"),
+        ),
+        (
+            "ETag",
+            true,
+            "Stands for the object as it is answered.",
+            text("^\"[0-9a-f]{32}\"$"),
+        ),
+        (
+            "Syncguard-Policy-Revision",
+            true,
+            "The revision of the workspace's policies that the change made.",
+            number(),
+        ),
+        (
+            "Idempotency-Replayed",
+            false,
+            "`true` where the answer is that of an earlier request with the same key.",
+            text("^true$"),
+        ),
+    ];
+    let headers = headers.into_iter().map(|(name, always, about, schema)| {
+        let header = json!({"description": about, "required": always, "schema": schema});
+        (name.to_owned(), header)
+    });
+    Value::Object(headers.collect())
+}
+
+/// What a success means, by its status.
+pub(super) fn success(status: &str) -> &'static str {
+    match status {
+        "201" => "It was created.",
+        "202" => "It was accepted, and will be done.",
+        "204" => "It is done; there is nothing to say.",
+        _ => "It is so.",
+    }
+}
+
+/// The errors, by their status.
+pub(super) fn responses() -> Value {
+    let errors = [
+        (
+            "400",
+            "What was sent is no request: malformed JSON, or a header that cannot be read.",
+        ),
+        ("401", "There is no API key, or none that works."),
+        (
+            "403",
+            "The caller's role, or the scopes of their key, do not allow it.",
+        ),
+        ("404", "It does not exist, or not for this caller."),
+        ("408", "The body did not arrive in time."),
+        (
+            "409",
+            "The state of things does not allow it now; the message says why.",
+        ),
+        (
+            "412",
+            "The object is not what the caller has read: see `If-Match`.",
+        ),
+        ("413", "The body is too long."),
+        (
+            "422",
+            "Well-formed, but not valid: `details` names every fault and its place.",
+        ),
+        ("429", "The API key has made as many requests as it may."),
+        (
+            "500",
+            "Something went wrong inside; the request id tells the operator more.",
+        ),
+        (
+            "503",
+            "Something that is needed does not answer: try again.",
+        ),
+    ];
+    let errors = errors.into_iter().map(|(status, about)| {
+        // Whoever has no key was not counted; neither, perhaps, was whom a fault befell.
+        let mut names: Vec<&str> = match status {
+            "401" | "500" | "503" => vec![REQUEST_ID],
+            _ => ADMITTED.to_vec(),
+        };
+        match status {
+            "401" => names.push("WWW-Authenticate"),
+            "429" | "503" => names.push("Retry-After"),
+            _ => {}
+        }
+        let named = |name: &str| (name.to_owned(), reference("headers", name));
+        let headers: Map<String, Value> = names.into_iter().map(named).collect();
+        let content = json!({"application/json": {"schema": reference("schemas", "Error")}});
+        let response = json!({"description": about, "headers": headers, "content": content});
+        (status.to_owned(), response)
+    });
+    Value::Object(errors.collect())
+}
+
+/// The envelope of every error.
+pub(super) fn error() -> Value {
+    let codes = [
+        "malformed_request",
+        "unauthorized",
+        "forbidden",
+        "not_found",
+        "method_not_allowed",
+        "request_timeout",
+        "conflict",
+        "precondition_failed",
+        "payload_too_large",
+        "validation_failed",
+        "rate_limited",
+        "internal_error",
+        "service_unavailable",
+    ];
+    let detail = json!({
+        "type": "object",
+        "required": ["path", "message"],
+        "additionalProperties": false,
+        "properties": {
+            "path": {
+                "type": "string",
+                "description": "JSON path in what was sent, such as `$.filter_tree.value`.",
+            },
+            "message": {"type": "string", "description": "What is wrong and what to do about it."},
+            "policy_id": {
+                "type": "string",
+                "format": "uuid",
+                "description": "The saved policy that it is about, if not what was sent.",
+            },
+        },
+    });
+    let error = json!({
+        "type": "object",
+        "required": ["code", "message", "status"],
+        "additionalProperties": false,
+        "properties": {
+            "code": {"type": "string", "enum": codes},
+            "message": {"type": "string", "description": "For people: what to do about it."},
+            "status": {"type": "integer", "description": "The status of the answer."},
+            "details": {"type": "array", "minItems": 1, "items": detail},
+        },
+    });
+    json!({
+        "type": "object",
+        "description": "What every error looks like.",
+        "required": ["error"],
+        "additionalProperties": false,
+        "properties": {"error": error},
+    })
+}

@@ -111,12 +111,20 @@ pub fn mapped_schema(schema: &Schema, mapping: &[MappedColumn]) -> Result<Schema
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// The judgement of one batch.
+/// Which rows of one batch may leave, and who withholds the others: the proof by which bytes are
+/// handed on that were never made into a batch of their own. Only this module makes one.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    passes: BooleanBuffer,
+    withheld: Vec<WithheldRows>,
+    revision: Revision,
+}
+
+/// The judgement of one batch, and the rows that may leave.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     guarded: Guarded,
-    passes: BooleanBuffer,
-    withheld: Vec<WithheldRows>,
+    judgement: Judgement,
 }
 
 /// The rows that one policy withholds, as a mask over the withheld rows alone.
@@ -131,15 +139,50 @@ impl Verdict {
     pub fn guarded(&self) -> &Guarded {
         &self.guarded
     }
+}
 
-    /// Which rows of the batch those are.
+impl std::ops::Deref for Verdict {
+    type Target = Judgement;
+
+    fn deref(&self) -> &Judgement {
+        &self.judgement
+    }
+}
+
+impl Judgement {
+    /// Which rows of the batch may leave.
     pub fn passes(&self) -> &BooleanBuffer {
         &self.passes
     }
 
     /// How many rows of the batch were withheld.
     pub fn withheld(&self) -> usize {
-        self.passes.len() - self.guarded.num_rows()
+        self.passes.len() - self.passes.count_set_bits()
+    }
+
+    /// The revision that judged them.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The rows of a batch that may leave, where it is the one that was judged, or has the same
+    /// rows with other columns.
+    pub fn guard(&self, batch: &RecordBatch) -> Result<Guarded, GuardError> {
+        let rows = batch.num_rows();
+        if self.passes.len() != rows {
+            return Err(GuardError::Engine);
+        }
+        let batch = match self.passes.count_set_bits() {
+            all if all == rows => batch.clone(),
+            0 => batch.slice(0, 0),
+            _ => filter_record_batch(batch, &BooleanArray::new(self.passes.clone(), None))
+                .map_err(|_| GuardError::Engine)?,
+        };
+        Ok(Guarded {
+            batch,
+            revision: self.revision,
+            place: 0,
+        })
     }
 
     /// How many of the withheld rows from `start` to `end` (counting only withheld rows) each
@@ -163,16 +206,19 @@ impl Guard {
     /// All policies are evaluated as one predicate; only for rows that it withholds is each
     /// policy asked whether it is responsible.
     pub fn apply(&self, batch: &RecordBatch) -> Result<Verdict, GuardError> {
+        let judgement = self.judge(batch)?;
+        Ok(Verdict {
+            guarded: judgement.guard(batch)?,
+            judgement,
+        })
+    }
+
+    /// Judges such a batch without a copy of the rows that may leave.
+    pub fn judge(&self, batch: &RecordBatch) -> Result<Judgement, GuardError> {
         let inputs = self.read_columns(batch)?;
         let rows = batch.num_rows();
         let passes = self.judge.mask(&inputs)?;
         let passing = passes.count_set_bits();
-        let guarded = match passing {
-            all if all == rows => batch.clone(),
-            0 => batch.slice(0, 0),
-            _ => filter_record_batch(batch, &BooleanArray::new(passes.clone(), None))
-                .map_err(|_| GuardError::Engine)?,
-        };
         let withheld = match (passing == rows, self.rules.as_slice()) {
             (true, _) => Vec::new(),
             (false, [rule]) => {
@@ -188,15 +234,10 @@ impl Guard {
                     .collect::<Result<_, GuardError>>()?
             }
         };
-        let guarded = Guarded {
-            batch: guarded,
-            revision: self.revision,
-            place: 0,
-        };
-        Ok(Verdict {
-            guarded,
+        Ok(Judgement {
             passes,
             withheld,
+            revision: self.revision,
         })
     }
 

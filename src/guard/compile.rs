@@ -133,6 +133,15 @@ impl Guard {
         &self.columns
     }
 
+    /// The schema of those columns alone: all that a batch needs in order to be judged.
+    pub fn read_schema(&self) -> SchemaRef {
+        let fields = self
+            .inputs
+            .iter()
+            .filter_map(|i| self.schema.fields().get(*i));
+        Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+    }
+
     /// The revision of the policies.
     pub fn revision(&self) -> Revision {
         self.revision

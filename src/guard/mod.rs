@@ -18,7 +18,7 @@ mod plan;
 pub mod registry;
 mod requirements;
 
-pub use apply::{GuardError, Guarded, Verdict, mapped_schema};
+pub use apply::{GuardError, Guarded, Judgement, Verdict, mapped_schema};
 pub use compile::{Guard, PolicyFault};
 pub use explain::Explanation;
 pub use registry::Registry;

@@ -45,7 +45,13 @@ impl<W: Write> CsvWriter<W> {
                 })?;
             let quoted = matches!(
                 column.data_type(),
-                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+                DataType::Utf8
+                    | DataType::LargeUtf8
+                    | DataType::Utf8View
+                    | DataType::Binary
+                    | DataType::LargeBinary
+                    | DataType::BinaryView
+                    | DataType::FixedSizeBinary(_)
             );
             formatters.push((formatter, column.logical_nulls(), quoted, field.name()));
         }

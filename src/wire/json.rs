@@ -63,6 +63,26 @@ pub fn records_to_batch(
     })
 }
 
+/// What is wrong with a value for a column of a type.
+pub(super) fn misfits(data_type: &DataType, value: &Value) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    array(
+        data_type,
+        &[present(Some(value))],
+        &|_| "$".to_owned(),
+        &mut faults,
+    );
+    faults
+}
+
+/// The values as a column; `None` if one of them does not fit.
+pub(super) fn array_of(data_type: &DataType, values: &[Value]) -> Option<ArrayRef> {
+    let slots: Vec<_> = values.iter().map(|value| present(Some(value))).collect();
+    let mut faults = Vec::new();
+    let array = array(data_type, &slots, &|_| "$".to_owned(), &mut faults);
+    faults.is_empty().then_some(array)
+}
+
 /// A value, or `None` where it is missing or null.
 type Slot<'a> = Option<&'a Value>;
 /// The JSON path of the value at an index.
@@ -521,7 +541,7 @@ fn number(value: &Value) -> Option<&Number> {
 }
 
 /// A number without a fraction, however it is written; wide enough for every integer type.
-fn integer(number: &Number) -> Option<i128> {
+pub(super) fn integer(number: &Number) -> Option<i128> {
     match number.as_i64() {
         Some(small) => Some(small.into()),
         None => decimal::unscaled(number.as_str(), 38, 0)?.parse().ok(),
@@ -530,7 +550,7 @@ fn integer(number: &Number) -> Option<i128> {
 
 /// A number as a float of at most `largest` and `digits` binary digits. Fractions are rounded as
 /// floats are, but a whole number must come out as it went in.
-fn float(number: &Number, largest: f64, digits: u32) -> Option<f64> {
+pub(super) fn float(number: &Number, largest: f64, digits: u32) -> Option<f64> {
     let text = number.as_str();
     let value: f64 = text.parse().ok()?;
     if value.abs() > largest {
@@ -544,7 +564,7 @@ fn float(number: &Number, largest: f64, digits: u32) -> Option<f64> {
     (short && format!("{value:.0}") == text).then_some(value)
 }
 
-fn in_unit(nanos: i128, unit: TimeUnit) -> Option<i64> {
+pub(super) fn in_unit(nanos: i128, unit: TimeUnit) -> Option<i64> {
     let size = match unit {
         TimeUnit::Second => 1_000_000_000,
         TimeUnit::Millisecond => 1_000_000,

@@ -1,8 +1,10 @@
 //! Record formats: Arrow batches to bytes and back.
 
+mod compact;
 mod csv;
 mod decimal;
 pub mod json;
+pub mod stream;
 mod time;
 
 use std::io::Write;
@@ -10,7 +12,7 @@ use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, make_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::json::writer::{JsonArray, JsonFormat, LineDelimited, WriterBuilder};
@@ -179,8 +181,8 @@ impl<W: Write + Send> BatchWriter<W> {
                 .write(&for_json(format, &batch)?)
                 .map_err(|error| arrow_error(format, error)),
             Encoder::Csv(writer) => writer.write(&batch),
-            Encoder::Arrow(writer) => writer
-                .write(&batch)
+            Encoder::Arrow(writer) => compact::compact_batch(&batch)
+                .and_then(|batch| writer.write(&batch))
                 .map_err(|error| arrow_error(format, error)),
             Encoder::Parquet(writer) => writer
                 .write(&batch)
@@ -297,7 +299,8 @@ fn json_writer<W: Write, F: JsonFormat>(to: W) -> arrow::json::Writer<W, F> {
 }
 
 /// A batch that the JSON encoder writes faithfully: it takes a dictionary's NULL values for
-/// text, and writes an error's message in place of a date that it cannot show.
+/// text, writes an error's message in place of a date that it cannot show, and zero as `000` where
+/// a decimal's scale is -2.
 fn for_json(format: Format, batch: &RecordBatch) -> Result<RecordBatch, WireError> {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         if !time::has_text(column) {
@@ -307,13 +310,8 @@ fn for_json(format: Format, batch: &RecordBatch) -> Result<RecordBatch, WireErro
             });
         }
     }
-    let encoded = |column: &ArrayRef| {
-        matches!(
-            column.data_type(),
-            DataType::Dictionary(..) | DataType::RunEndEncoded(..)
-        )
-    };
-    if !batch.columns().iter().any(encoded) {
+    let as_it_is = |column: &ArrayRef| plain_type(column.data_type()).is_none();
+    if batch.columns().iter().all(as_it_is) {
         return Ok(batch.clone());
     }
     let plain: Vec<_> = batch
@@ -329,15 +327,39 @@ fn for_json(format: Format, batch: &RecordBatch) -> Result<RecordBatch, WireErro
     })
 }
 
-/// A column without dictionary or run-length encoding.
+/// A column in the form in which it is written as text.
 pub(crate) fn plain(column: &ArrayRef) -> ArrayRef {
-    let value = match column.data_type() {
-        DataType::Dictionary(_, value) => value.as_ref(),
-        DataType::RunEndEncoded(_, value) => value.data_type(),
-        _ => return column.clone(),
+    match plain_type(column.data_type()) {
+        // Casting to the value's own type cannot fail; were it to, the column stays as it is.
+        Some(plain) => cast(column, &plain).unwrap_or_else(|_| make_array(column.to_data())),
+        None => column.clone(),
+    }
+}
+
+/// The type of that form: no dictionary or run-length encoding, and decimals of scale 0 or more.
+/// `None` where the column has it already.
+fn plain_type(data_type: &DataType) -> Option<DataType> {
+    use DataType::{
+        Decimal32, Decimal64, Decimal128, Decimal256, Dictionary, Float16, Float32, RunEndEncoded,
     };
-    // Casting to the value's own type cannot fail; were it to, the column stays as it is.
-    cast(column, value).unwrap_or_else(|_| make_array(column.to_data()))
+    match data_type {
+        Dictionary(_, value) => Some(plain_type(value).unwrap_or_else(|| value.as_ref().clone())),
+        RunEndEncoded(_, value) => {
+            let value = value.data_type();
+            Some(plain_type(value).unwrap_or_else(|| value.clone()))
+        }
+        Float16 => Some(Float32),
+        Decimal32(digits, scale)
+        | Decimal64(digits, scale)
+        | Decimal128(digits, scale)
+        | Decimal256(digits, scale)
+            if *scale < 0 =>
+        {
+            let digits = digits.saturating_add(scale.unsigned_abs());
+            Some(Decimal256(digits.min(DECIMAL256_MAX_PRECISION), 0))
+        }
+        _ => None,
+    }
 }
 
 fn arrow_error(format: Format, error: ArrowError) -> WireError {

@@ -64,7 +64,9 @@ pub(super) fn days(text: &str) -> Option<i32> {
     if !has_shape(text, "0000-00-00") || text.len() != 10 {
         return None;
     }
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    let number = |digits: std::ops::Range<usize>| text.get(digits)?.parse().ok();
+    let date =
+        NaiveDate::from_ymd_opt(text.get(..4)?.parse().ok()?, number(5..7)?, number(8..10)?)?;
     i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
 }
 

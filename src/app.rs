@@ -13,15 +13,18 @@ use uuid::Uuid;
 use crate::catalog::Workspace;
 use crate::config::Config;
 use crate::guard::Registry;
-use crate::http::{self, Api, Limits};
+use crate::http::{self, Api, Limits, Streams};
 use crate::inspect::Inspector;
 use crate::principal::{Account, ApiKey, KeyText};
+use crate::proxy::Proxy;
 use crate::publish::Publisher;
 use crate::reach::Reach;
 use crate::sink::Sinks;
 use crate::store::Store;
 use crate::sync::{Clock, RunSettings, Runner};
 use crate::telemetry;
+use crate::wire::stream;
+use crate::wire::stream::coding::Expansion;
 
 /// The whole program, wired and not yet serving.
 pub struct App {
@@ -83,6 +86,15 @@ impl App {
             reach.clone(),
             config.batch_rows,
         );
+        let streams = Streams::new(
+            config.streams,
+            limits_of(&config),
+            Expansion {
+                bytes: config.streams.stream_decoded_bytes,
+                ratio: config.streams.stream_ratio,
+            },
+        );
+        let proxy = Proxy::new(store.clone(), Arc::clone(&registry));
         let publisher = Publisher::new(store.clone(), registry);
         let api = Api {
             store,
@@ -92,6 +104,8 @@ impl App {
             sinks,
             reach,
             limits: Limits::new(config.requests_per_second),
+            streams,
+            proxy,
             metrics: telemetry::metrics()?,
             clock,
             new_id: Uuid::now_v7,
@@ -121,6 +135,19 @@ impl App {
         tokio::join!(work, http::serve(listener, self.api.clone(), shutdown));
         self.api.store.close().await;
         Ok(())
+    }
+}
+
+/// The limits of what one stream may make the process hold.
+fn limits_of(config: &Config) -> stream::Limits {
+    let bytes = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+    stream::Limits {
+        record_bytes: bytes(config.streams.record_bytes),
+        batch_bytes: bytes(config.streams.record_batch_bytes),
+        nesting: config.streams.record_nesting as usize,
+        columns: config.streams.record_columns as usize,
+        batch_rows: config.batch_rows,
+        ..stream::Limits::default()
     }
 }
 

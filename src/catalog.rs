@@ -323,10 +323,21 @@ impl RunStatus {
     }
 }
 
+/// Where the records of a run come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOrigin {
+    /// The model, which a worker reads.
+    #[default]
+    Trigger,
+    /// The body of a request.
+    Upload,
+}
+
 /// What became of the records of a run. Every record read is in exactly one of the other five.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counts {
-    /// Records read from the model whose outcome is known.
+    /// Records read whose outcome is known.
     pub read: u64,
     /// Confirmed by the destination.
     pub delivered: u64,
@@ -419,6 +430,8 @@ pub struct Run {
     pub sync_id: Uuid,
     /// The account it runs as.
     pub account_id: Uuid,
+    /// Where its records come from.
+    pub origin: RunOrigin,
     /// Where it stands.
     pub status: RunStatus,
     /// What became of the records.

@@ -14,6 +14,10 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+pub use streams::Streams;
+
+mod streams;
+
 /// The environment variable that holds the first account's API key. There is no flag for it:
 /// the arguments of a process can be read by everyone on the machine.
 pub const BOOTSTRAP_KEY: &str = "SYNCGUARD_BOOTSTRAP_KEY";
@@ -100,6 +104,76 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<u64>,
 
+    /// Most bytes of the body of one record stream, as it is sent (default: 1 TiB)
+    #[arg(long, env = "SYNCGUARD_STREAM_BODY_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_body_bytes: Option<u64>,
+
+    /// Most bytes of one record stream after decompression (default: 1 TiB)
+    #[arg(long, env = "SYNCGUARD_STREAM_DECODED_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_decoded_bytes: Option<u64>,
+
+    /// Most bytes that each byte of a compressed record stream may become (default: 1000)
+    #[arg(long, env = "SYNCGUARD_STREAM_RATIO", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_ratio: Option<u64>,
+
+    /// Most bytes of one batch of an Arrow or Parquet stream, decoded (default: 64 MiB)
+    #[arg(long, env = "SYNCGUARD_RECORD_BATCH_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_batch_bytes: Option<u64>,
+
+    /// Most bytes of one record of a text stream (default: 16 MiB)
+    #[arg(long, env = "SYNCGUARD_RECORD_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_bytes: Option<u64>,
+
+    /// How deep arrays and objects may nest in a record of a stream (default: 64)
+    #[arg(long, env = "SYNCGUARD_RECORD_NESTING", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_nesting: Option<u32>,
+
+    /// Most keys or columns of the records of a stream (default: 2000)
+    #[arg(long, env = "SYNCGUARD_RECORD_COLUMNS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_columns: Option<u32>,
+
+    /// Most bytes of a body that has to be held in memory as a whole, as in transparent mode
+    /// (default: 16 MiB)
+    #[arg(long, env = "SYNCGUARD_WHOLE_BODY_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole_body_bytes: Option<u64>,
+
+    /// How long the head of a request may take, and how long a connection may be idle, in seconds
+    /// (default: 10)
+    #[arg(long, env = "SYNCGUARD_HEADER_SECONDS", value_name = "S")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_seconds: Option<u64>,
+
+    /// Longest wait for the next bytes of a record stream, and for the reader of an answer to take
+    /// some, in seconds (default: 30)
+    #[arg(long, env = "SYNCGUARD_IDLE_SECONDS", value_name = "S")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_seconds: Option<u64>,
+
+    /// Fewest bytes per second of a record stream, on average over the time spent waiting for it,
+    /// after the first 10 seconds of waiting; 0 for no such limit (default: 100)
+    #[arg(long, env = "SYNCGUARD_LEAST_BYTES_PER_SECOND", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub least_bytes_per_second: Option<u64>,
+
+    /// How many record streams each API key may have open at once (default: 32)
+    #[arg(long, env = "SYNCGUARD_STREAMS_PER_KEY", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streams_per_key: Option<u32>,
+
+    /// How many records per second each API key may send in streams; 0 for no such limit
+    /// (default: 0)
+    #[arg(long, env = "SYNCGUARD_ROWS_PER_SECOND", value_name = "ROWS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_per_second: Option<u32>,
+
     /// API key of the first account; see [`BOOTSTRAP_KEY`].
     #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,6 +205,8 @@ pub struct Config {
     pub retry: Retry,
     /// How long a worker holds a run without a sign of life.
     pub lease: Duration,
+    /// What streams of records may ask of the server.
+    pub streams: Streams,
 }
 
 /// How deliveries are repeated: exponential pauses with jitter between a base and a cap.
@@ -175,6 +251,7 @@ impl Settings {
     /// Validates, and fills what is absent from the defaults; every fault at once.
     pub fn into_config(self) -> Result<Config, ConfigError> {
         let mut faults = Vec::new();
+        let streams = Streams::of(&self, &mut faults);
         let listen = self.listen.as_deref().unwrap_or("127.0.0.1:8080");
         let listen = listen.parse().map_err(|_| {
             faults
@@ -286,6 +363,7 @@ impl Settings {
                     max_delay: Duration::from_secs(cap),
                 },
                 lease: Duration::from_secs(lease),
+                streams,
             }),
             _ => Err(ConfigError { faults }),
         }
@@ -391,111 +469,4 @@ fn without_values(error: &figment::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn faults(result: Result<Config, ConfigError>) -> Vec<String> {
-        result.expect_err("the settings should be refused").faults
-    }
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(file.path(), text).expect("the file can be written");
-        file
-    }
-
-    #[test]
-    fn defaults_are_valid() {
-        let config = Config::in_data_dir("/data").expect("defaults");
-        assert_eq!(
-            config.store_url.expose_secret(),
-            "sqlite:///data/syncguard.db"
-        );
-        assert_eq!(config.file_roots, [PathBuf::from("/data/files")]);
-        assert!(config.store_is_embedded());
-    }
-
-    #[test]
-    fn every_fault_is_reported_at_once() {
-        let settings = Settings {
-            listen: Some("nowhere".into()),
-            store: Some("mysql://x".into()),
-            allow_private_addresses: Some(vec!["10.0.0.0/8".into(), "ten".into()]),
-            requests_per_second: Some(0),
-            batch_rows: Some(0),
-            ..Settings::default()
-        };
-        let faults = faults(settings.into_config());
-        let keys: Vec<_> = faults.iter().filter_map(|f| f.split(':').next()).collect();
-        assert_eq!(
-            keys,
-            [
-                "listen",
-                "store",
-                "allow_private_addresses",
-                "requests_per_second",
-                "batch_rows"
-            ]
-        );
-    }
-
-    #[test]
-    fn flags_go_before_the_file() {
-        let file = file("listen = \"0.0.0.0:1\"\nbatch_rows = 7\nfile_roots = [\"/tmp\"]\n");
-        let flags = Settings {
-            listen: Some("127.0.0.1:2".into()),
-            ..Settings::default()
-        };
-        let config = flags
-            .over_file(file.path())
-            .expect("a good file")
-            .into_config()
-            .expect("valid");
-        assert_eq!(config.listen.port(), 2);
-        assert_eq!(config.batch_rows, 7);
-        assert_eq!(config.file_roots, [PathBuf::from("/tmp")]);
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused() {
-        let file = file("listne = \"0.0.0.0:1\"\n");
-        let error = Settings::default()
-            .over_file(file.path())
-            .err()
-            .expect("an unknown key");
-        assert!(error.to_string().contains("unknown key listne"), "{error}");
-    }
-
-    #[test]
-    fn a_broken_file_does_not_show_its_secrets() {
-        for text in [
-            "bootstrap_key = \"tell-nobody\" x\n",
-            "bootstrap_key = [\"tell-nobody\"]\n",
-        ] {
-            let file = file(text);
-            let error = Settings::default()
-                .over_file(file.path())
-                .err()
-                .expect("a broken file");
-            assert!(!error.to_string().contains("tell-nobody"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_single_address_is_a_range_of_one() {
-        assert_eq!(parse_addresses("127.0.0.1"), "127.0.0.1/32".parse().ok());
-        assert_eq!(parse_addresses("::1"), "::1/128".parse().ok());
-        assert_eq!(parse_addresses("127.0.0.1/33"), None);
-    }
-
-    #[test]
-    fn a_configuration_in_a_log_shows_no_secret() {
-        let settings = Settings {
-            store: Some("postgres://u:tell-nobody@h/d".into()),
-            bootstrap_key: Some("tell-nobody".into()),
-            ..Settings::default()
-        };
-        let config = settings.into_config().expect("valid");
-        assert!(!format!("{config:?}").contains("tell-nobody"));
-    }
-}
+mod tests;

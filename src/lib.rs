@@ -13,25 +13,31 @@
 //! | 7, entrance | [`cli`] | the commands: they open the app, and the doors it has |
 //! | 6, roof | [`app`] | the one file that names concrete types and wires them |
 //! | 5, doors | [`http`] | translates a protocol into a use case, nothing more |
-//! | 4, use cases | [`publish`], [`sync`], [`inspect`], [`conformance`] | a policy change; a run; a look without sending; packs against their cases |
+//! | 4, use cases | [`publish`], [`sync`], [`proxy`], [`inspect`], [`conformance`] | a policy change; a run or an upload; a stream on its way through; a look without sending; packs against their cases |
 //! | 3, outside world | [`store`], [`source`], [`sink`] | control data; models opened for reading; destinations opened for writing |
-//! | 2½, formats | [`wire`] | records as bytes: NDJSON, JSON, CSV, Arrow, Parquet |
+//! | 2½, formats | [`wire`] | records as bytes: NDJSON, JSON, CSV, Arrow, Parquet; [`wire::stream`] takes them through a guard |
 //! | 2, judgement | [`guard`] | compile, apply, explain; the policies in force |
 //! | 1, words | [`catalog`], [`principal`], [`audit`]; above them [`policy`] | plain data: no I/O, no clock |
 //! | 0, ground | [`config`], [`telemetry`], [`reach`] | settings; logs and metrics; what may be touched on this machine and its network |
 //!
-//! Two walks through the house:
+//! Three walks through the house:
 //! - **Sync**: a door queues a run → [`sync`] takes it, opens the [`source`], and for each batch
 //!   asks the [`store`] where the account stands that it runs as and for the policies of that very
 //!   revision, and the [`guard::Registry`] for their guard → applies it → gives what passed, as
-//!   [`guard::Guarded`], to the [`sink`] → checkpoints with counts and revision.
+//!   [`guard::Guarded`], to the [`sink`] → checkpoints with counts and revision. An upload is the
+//!   same with the body of a request, read by [`wire`], in place of the source.
+//! - **Stream**: a door hands a body on to [`proxy`] → [`wire::stream`] frames and validates its
+//!   records and reads the columns that policies read → for each batch the guard of the revision
+//!   that is committed now makes a [`guard::Judgement`] → which alone releases the bytes of the
+//!   records that pass.
 //! - **Policy change**: a door parses the document → [`publish`] compiles it against every model
 //!   it governs → [`store`] commits the next revision with its line of the [`audit`] log → the
 //!   registry swaps.
 //!
 //! # Invariants
 //!
-//! 1. Unguarded data has no exit: a sink takes [`guard::Guarded`], which only [`guard`] makes.
+//! 1. Unguarded data has no exit: a sink takes [`guard::Guarded`] and a stream gives its bytes for
+//!    a [`guard::Judgement`], which only [`guard`] makes.
 //! 2. Fail closed: a missing column, a value of another type, a predicate that is NULL, a policy
 //!    that does not compile, a store that cannot be read: withheld, or refused with an error.
 //! 3. Compile, commit, swap: what does not compile is refused with every error at once, and
@@ -57,6 +63,7 @@ pub mod http;
 pub mod inspect;
 pub mod policy;
 pub mod principal;
+pub mod proxy;
 pub mod publish;
 pub mod reach;
 pub mod sink;

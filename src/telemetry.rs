@@ -21,7 +21,8 @@ pub const SINK_RETRIES_TOTAL: &str = "syncguard_sink_retries_total";
 /// Gauge: the policy revision that this process judges by. Label [`WORKSPACE`].
 pub const POLICY_REVISION: &str = "syncguard_policy_revision";
 
-/// Label: `delivered`, `withheld`, `rejected`, `invalid` or `failed`.
+/// Label: `delivered`, `withheld`, `rejected`, `invalid` or `failed`; or `allowed`, for records of
+/// a stream that were handed back to whoever sent it.
 pub const OUTCOME: &str = "outcome";
 /// Label: type of a destination.
 pub const DESTINATION_TYPE: &str = "destination_type";

@@ -17,7 +17,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("judgement", &["guard"]),
     ("formats", &["wire"]),
     ("outside world", &["store", "source", "sink"]),
-    ("use cases", &["publish", "sync", "inspect", "conformance"]),
+    (
+        "use cases",
+        &["publish", "sync", "proxy", "inspect", "conformance"],
+    ),
     ("doors", &["http"]),
     ("roof", &["app"]),
     ("entrance", &["cli", "main", "lib"]),

@@ -93,6 +93,11 @@ fn presented_key(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Caller {
+    /// The id of the request, as its answer names it.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
     /// What the audit log tells of a change that this request makes now.
     pub(crate) fn act(&self, api: &Api) -> Act {
         Act {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Api;
-use super::auth::{Caller, Ids};
+use super::auth::{Caller, Ids, Member};
 use super::body::Fields;
 use super::error::ApiError;
 use super::etag::{IfMatch, Object};
@@ -64,7 +64,7 @@ pub(crate) async fn create_destination(
     body: Body,
 ) -> Result<Object<Destination>, ApiError> {
     let member = caller.member(&api, id, "destinations.write").await?;
-    let written = Written::read(&api, None, body).await?;
+    let written = Written::read(&api, &member, None, body).await?;
     let destination = Destination {
         id: (api.new_id)(),
         workspace_id: member.workspace_id,
@@ -102,7 +102,7 @@ pub(crate) async fn update_destination(
         .get_destination(member.workspace_id, destination_id)
         .await?;
     if_match.check(&before)?;
-    let written = Written::read(&api, Some(&before), body).await?;
+    let written = Written::read(&api, &member, Some(&before), body).await?;
     let destination = Destination {
         name: written.name,
         config: written.config,
@@ -149,6 +149,7 @@ struct Written {
 impl Written {
     async fn read(
         api: &Api,
+        member: &Member,
         before: Option<&Destination>,
         body: Body,
     ) -> Result<Written, ApiError> {
@@ -171,6 +172,10 @@ impl Written {
         if !destination_type.is_empty() {
             fields.faults(api.sinks.check_config(&destination_type, &config).await);
         }
+        if let Some(model_id) = proxied_model(&config) {
+            let found = api.store.get_model(member.workspace_id, model_id).await;
+            fields.referred("config.proxy.model_id", found)?;
+        }
         let expected = "requests_per_second and rows_per_second as whole numbers from 1";
         let rate_limit: RateLimit = fields.typed("rate_limit", expected).unwrap_or_default();
         if [rate_limit.requests_per_second, rate_limit.rows_per_second].contains(&Some(0)) {
@@ -184,4 +189,10 @@ impl Written {
             rate_limit,
         })
     }
+}
+
+/// The model whose policies apply to requests that go through us.
+fn proxied_model(config: &Map<String, Value>) -> Option<Uuid> {
+    let id = config.get("proxy")?.get("model_id")?.as_str()?;
+    Uuid::try_parse(id).ok()
 }

@@ -8,14 +8,16 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::intake::stream_error;
 use crate::guard::{GuardError, PolicyFault};
 use crate::inspect::InspectError;
 use crate::policy::Fault;
+use crate::proxy::ProxyError;
 use crate::publish::PublishError;
 use crate::publish::packs::PackError;
 use crate::source::SourceError;
 use crate::store::StoreError;
-use crate::sync::TriggerError;
+use crate::sync::{TriggerError, UploadError};
 
 /// A request that failed, as its sender sees it.
 #[derive(Debug)]
@@ -101,6 +103,22 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
     }
 
+    /// 408: a stream came too slowly, or broke off.
+    pub(crate) fn broken_off(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+    }
+
+    /// 413: more than a limit of streams allows.
+    pub(crate) fn beyond_limit(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+    }
+
+    /// 415: a body of another type than the route takes.
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::new(status, "unsupported_media_type", message)
+    }
+
     /// 422: well-formed, but not valid; every fault at once.
     pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
         let details = faults.iter().map(|fault| json!(fault)).collect();
@@ -149,6 +167,22 @@ impl ApiError {
     pub(crate) fn rate_limited() -> Self {
         let message = "the API key has reached its limit of requests: wait, then try again";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+    }
+
+    /// 429: the key has as many streams open as it may.
+    pub(crate) fn too_many_streams(most: u32) -> Self {
+        let message = format!("the API key has {most} streams open: let one end, then try again");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+    }
+
+    /// 502: the destination cannot be reached, or broke off.
+    pub(crate) fn bad_gateway(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", message)
+    }
+
+    /// 504: the destination did not answer in time.
+    pub(crate) fn gateway_timeout(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", message)
     }
 
     /// 503: something that is needed does not answer; worth trying again.
@@ -235,6 +269,23 @@ impl From<TriggerError> for ApiError {
     }
 }
 
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Stream(error) => stream_error(&error),
+            UploadError::Store(error) => error.into(),
+            UploadError::Differs(message) => Self::fault("$", message),
+            UploadError::Draining(message) | UploadError::Unavailable(message) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service_unavailable",
+                message,
+            ),
+            UploadError::Disabled | UploadError::Stopped(_) => Self::conflict(error.to_string()),
+            UploadError::Internal => Self::internal(&error),
+        }
+    }
+}
+
 impl From<PackError> for ApiError {
     fn from(error: PackError) -> Self {
         match error {
@@ -264,6 +315,19 @@ impl From<InspectError> for ApiError {
             InspectError::Store(error) => error.into(),
             InspectError::Guard(GuardError::Engine) => Self::internal(&GuardError::Engine),
             InspectError::Guard(error) => Self::conflict(error.to_string()),
+        }
+    }
+}
+
+impl From<ProxyError> for ApiError {
+    fn from(error: ProxyError) -> Self {
+        match error {
+            ProxyError::Refused(faults) => Self::refused(None, faults),
+            ProxyError::NoDestinationPolicy(message) => Self::conflict(message),
+            ProxyError::Stream(error) => stream_error(&error),
+            ProxyError::Store(error) => error.into(),
+            ProxyError::Changed => Self::conflict(error.to_string()),
+            ProxyError::Internal => Self::internal(&error),
         }
     }
 }

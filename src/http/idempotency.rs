@@ -17,8 +17,8 @@ use super::body;
 use super::error::ApiError;
 use crate::store::{KeptAnswer, Reservation, Reserved};
 
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The headers of an answer that are repeated with it.
 static KEPT_HEADERS: [HeaderName; 3] = [
     header::CONTENT_TYPE,
@@ -93,7 +93,7 @@ async fn reserved(
 }
 
 /// The key of a request: 1 to 255 visible ASCII characters.
-fn presented(headers: &HeaderMap) -> Result<String, ApiError> {
+pub(super) fn presented(headers: &HeaderMap) -> Result<String, ApiError> {
     let mut sent = headers.get_all(&KEY).iter();
     match (sent.next().map(HeaderValue::as_bytes), sent.next()) {
         (Some(key), None)

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::error::ApiError;
+use super::trace::AsItIs;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -74,8 +75,11 @@ pub(super) async fn admit(
         }
         None => ApiError::rate_limited().into_response(),
     };
-    api.limits
-        .tell(remaining.unwrap_or(0), response.headers_mut());
+    // A destination that has limits tells of its own.
+    if response.extensions().get::<AsItIs>().is_none() {
+        api.limits
+            .tell(remaining.unwrap_or(0), response.headers_mut());
+    }
     Ok(response)
 }
 

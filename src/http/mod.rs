@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::inspect::Inspector;
 use crate::principal::KeyText;
+use crate::proxy::Proxy;
 use crate::publish::Publisher;
 use crate::reach::Reach;
 use crate::sink::Sinks;
@@ -25,7 +26,9 @@ mod error;
 mod etag;
 mod explain;
 mod groups;
+mod guard;
 mod idempotency;
+mod intake;
 mod limits;
 mod me;
 mod members;
@@ -35,13 +38,16 @@ mod packs;
 mod permissions;
 mod preview;
 mod process;
+mod proxy;
 mod query;
+mod records;
 mod revisions;
 mod roles;
 mod router;
 mod runs;
 mod secrets;
 mod server;
+mod socket;
 mod sources;
 mod subset_categories;
 mod subsets;
@@ -49,6 +55,7 @@ mod syncs;
 mod trace;
 mod workspaces;
 
+pub use intake::Streams;
 pub use limits::Limits;
 pub use router::router;
 pub use server::serve;
@@ -70,6 +77,10 @@ pub struct Api {
     pub reach: Reach,
     /// How many requests each API key may make.
     pub limits: Limits,
+    /// What streams of records may ask.
+    pub streams: Streams,
+    /// Takes streams through the guard.
+    pub proxy: Proxy,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// The time.

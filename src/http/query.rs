@@ -48,6 +48,22 @@ impl Query {
         value
     }
 
+    /// A parameter that must be there. Answers a stand-in where it is not or is faulty: nothing
+    /// may be done with it before [`Query::finish`] has agreed.
+    pub(crate) fn require<T: Default>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> T {
+        if !self.left.contains_key(name) {
+            let message = format!("missing; expected {expected}");
+            self.faults
+                .push(Fault::new(format!("$query.{name}"), message));
+        }
+        self.take(name, expected, parse).unwrap_or_default()
+    }
+
     /// Refuses unknown parameters, and everything if there was any fault.
     pub(crate) fn finish(mut self) -> Result<(), ApiError> {
         let expected = self.known.join(", ");

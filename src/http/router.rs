@@ -1,39 +1,54 @@
 //! Every route of the control plane, on one page.
 
-use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{any, get};
 use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    Api, accounts, audit, destination_rules, destinations, docs, error, explain, groups,
-    idempotency, limits, me, members, models, openapi, packs, permissions, preview, process,
-    revisions, roles, runs, sources, subset_categories, subsets, syncs, trace, workspaces,
+    Api, accounts, audit, destination_rules, destinations, docs, error, explain, groups, guard,
+    idempotency, limits, me, members, models, openapi, packs, permissions, preview, process, proxy,
+    records, revisions, roles, runs, sources, subset_categories, subsets, syncs, trace, workspaces,
 };
 
-/// The service of one process. Its document describes the routes of the two lists below; the page
-/// `/docs` is for people.
+/// The service of one process. Its document describes the routes of the three lists below; the
+/// page `/docs` is for people.
 pub fn router(api: Api) -> Router {
     let (api_routes, api_operations) = api_routes().split_for_parts();
     // The last is the outermost: a request is admitted before anything else is done for it.
     let api_routes = api_routes
         .route_layer(from_fn_with_state(api.clone(), idempotency::once))
         .route_layer(from_fn_with_state(api.clone(), limits::admit));
+    let (stream_routes, stream_operations) = stream_routes().split_for_parts();
+    let stream_routes = stream_routes.route_layer(from_fn_with_state(api.clone(), limits::admit));
     let (process_routes, process_operations) = process_routes().split_for_parts();
+    let api_operations = api_operations.merge_from(stream_operations);
     let document = openapi::document(process_operations.nest("/api/v1", api_operations));
     process_routes
         .layer(Extension(document))
         .route("/docs", get(docs::page))
         .route("/docs/docs.js", get(docs::script))
         .route("/docs/docs.css", get(docs::style))
-        .nest("/api/v1", api_routes)
+        .nest("/api/v1", api_routes.merge(stream_routes))
+        .merge(proxy_routes(&api))
         .fallback(error::unknown_route)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn_with_state(api.clone(), trace::trace))
         .with_state(api)
+}
+
+/// What goes on to destinations, by whatever method.
+fn proxy_routes(api: &Api) -> Router<Api> {
+    let base = "/proxy/{workspaceId}/{destinationId}";
+    Router::new()
+        .route(base, any(proxy::forward))
+        .route(&format!("{base}/"), any(proxy::forward))
+        .route(&format!("{base}/{{*path}}"), any(proxy::forward))
+        .route_layer(from_fn_with_state(api.clone(), limits::admit))
+        .route_layer(from_fn(proxy::tell_keys_apart))
 }
 
 /// What takes no key.
@@ -44,6 +59,14 @@ fn process_routes() -> OpenApiRouter<Api> {
         .routes(routes!(process::metrics))
         .routes(routes!(process::version))
         .routes(routes!(openapi::get_openapi))
+}
+
+/// What takes a key and a body that is never held as a whole, under `/api/v1`: nothing reads it
+/// before the handler does.
+fn stream_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(guard::filter_records))
+        .routes(routes!(records::upload_records))
 }
 
 /// What takes a key, under `/api/v1`.

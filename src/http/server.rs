@@ -12,10 +12,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::process::Draining;
-use super::{Api, router};
+use super::socket::Socket;
+use super::{Api, Streams, router};
 
-/// How long the head of a request may take, and how long a connection may be idle.
-const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// Most bytes of a request's head; of its headers there may be 100, as hyper has it.
+const HEAD_BYTES: usize = 64 * 1024;
 /// How long open requests may take to end after the shutdown was asked for.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 /// Pause after an accept error that concerns the whole process, such as too many open files.
@@ -26,6 +27,7 @@ const UPKEEP: Duration = Duration::from_secs(10);
 /// Serves until `shutdown`, then lets open requests end.
 pub async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken) {
     let (metrics, limits) = (api.metrics.clone(), api.limits.clone());
+    let streams = api.streams.clone();
     let routes = router(api).layer(Extension(Draining(shutdown.clone())));
     let service = TowerToHyperService::new(routes);
     let connections = GracefulShutdown::new();
@@ -37,10 +39,11 @@ pub async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken)
             _ = upkeep.tick() => {
                 metrics.run_upkeep();
                 limits.forget_idle();
+                streams.forget_idle();
             }
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let connection = connections.watch(connection(stream, service.clone()));
+                    let connection = connections.watch(connection(stream, service.clone(), &streams));
                     tokio::spawn(async move {
                         if let Err(error) = connection.await {
                             tracing::debug!(%error, "a connection broke");
@@ -67,14 +70,17 @@ pub async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken)
 fn connection(
     stream: TcpStream,
     service: TowerToHyperService<axum::Router>,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<axum::Router>> {
+    streams: &Streams,
+) -> http1::Connection<TokioIo<Socket>, TowerToHyperService<axum::Router>> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
+    let socket = Socket::new(stream, streams.idle());
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
-        .serve_connection(TokioIo::new(stream), service)
+        .header_read_timeout(streams.head_patience())
+        .max_header_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(socket), service)
 }
 
 fn is_of_one_connection(error: &std::io::Error) -> bool {

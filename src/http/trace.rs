@@ -17,6 +17,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) String);
 
+/// Marks an answer that is a destination's, to whose headers nothing of ours is added that stands
+/// for the same as one of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AsItIs;
+
 /// Takes the caller's request id or makes one, and sends it back.
 pub(crate) async fn trace(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -44,14 +49,19 @@ pub(crate) async fn trace(State(api): State<Api>, mut request: Request, next: Ne
     )
     .record(seconds);
     span.in_scope(|| tracing::info!(status, seconds, "answered"));
-    // Answers hold keys and policies: nothing between here and the caller keeps them.
+    let is_ours = response.extensions().get::<AsItIs>().is_none();
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if is_ours {
+        // Answers hold keys and policies: nothing between here and the caller keeps them.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+    }
+    if let Ok(id) = HeaderValue::from_str(&id)
+        && (is_ours || !headers.contains_key(&REQUEST_ID))
+    {
         headers.insert(REQUEST_ID, id);
     }
     response

@@ -3,6 +3,7 @@
 
 mod bisect;
 mod file;
+pub mod forward;
 mod pace;
 mod postgres;
 mod postgres_copy;
@@ -23,6 +24,7 @@ use crate::guard::Guarded;
 use crate::policy::Fault;
 use crate::reach::{Reach, ReachError};
 
+use forward::Forward;
 use pace::Pace;
 
 /// Why a destination does not take records. Neither a record's value nor a secret is quoted.
@@ -199,6 +201,29 @@ impl Sinks {
                 Box::new(webhook::open(config, reach, http, &opening, pace)?)
             }
         })
+    }
+
+    /// A destination that callers send requests of their own to. A changed rate limit holds from
+    /// here on.
+    ///
+    /// # Errors
+    /// `Config` if the destination takes no requests, or is misconfigured.
+    pub fn forward(&self, destination: &Destination) -> Result<Forward, SinkError> {
+        let kind = destination.destination_type.as_str();
+        if matches!(kind, "file" | "postgres") {
+            return Err(SinkError::Config(format!(
+                "a destination of type `{kind}` takes no requests: send to one with a URL"
+            )));
+        }
+        let settings =
+            webhook::read_config(&destination.config).map_err(|faults| misconfigured(&faults))?;
+        Ok(Forward::new(
+            self.shared.http.clone(),
+            self.shared.reach.clone(),
+            settings.url,
+            settings.proxied.or_known(kind),
+            self.pace(destination)?,
+        ))
     }
 
     fn pace(&self, destination: &Destination) -> Result<Arc<Pace>, SinkError> {

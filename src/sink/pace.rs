@@ -35,6 +35,15 @@ impl Pace {
         self.limit
     }
 
+    /// How many rows a request takes of at most so many: no more than a second's, so that little
+    /// time passes between their judgement and their departure.
+    pub(super) fn batch_rows(&self, most: usize) -> usize {
+        let a_second = self.rows.as_ref().map(|(rows, _)| rows.get());
+        a_second
+            .and_then(|rows| usize::try_from(rows).ok())
+            .map_or(most, |rows| rows.min(most))
+    }
+
     /// Waits until a request with so many rows may go out. More rows than a second's are let in
     /// piece by piece.
     pub(super) async fn admit(&self, rows: usize) {

@@ -523,7 +523,7 @@ impl Attempt for PostgresSink {
 #[async_trait]
 impl Sink for PostgresSink {
     fn batch_rows(&self) -> usize {
-        BATCH_ROWS
+        self.pace.batch_rows(BATCH_ROWS)
     }
 
     fn is_atomic(&self) -> bool {

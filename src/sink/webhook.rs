@@ -14,6 +14,7 @@ use url::{Host, Url};
 use uuid::Uuid;
 
 use super::bisect::{Attempt, Outcome, by_halves};
+use super::forward::{Proxied, read_proxied};
 use super::pace::Pace;
 use super::signature::{Secret, delivery_id, sign};
 use super::{ConfigReader, Opening, Sink, SinkError, Written, cause, misconfigured};
@@ -22,7 +23,7 @@ use crate::policy::Fault;
 use crate::reach::{Reach, ReachError};
 use crate::wire::{self, Format};
 
-const KEYS: [&str; 4] = ["url", "batch_size", "secret", "headers"];
+const KEYS: [&str; 5] = ["url", "batch_size", "secret", "headers", "proxy"];
 const DEFAULT_BATCH_SIZE: usize = 500;
 const MOST_BATCH_SIZE: usize = 10_000;
 /// From the first byte sent to the last byte received.
@@ -89,14 +90,15 @@ impl Resolve for Resolver {
     }
 }
 
-struct Settings {
-    url: Url,
+pub(super) struct Settings {
+    pub(super) url: Url,
     batch_size: usize,
     secret: Option<Secret>,
     headers: HeaderMap,
+    pub(super) proxied: Proxied,
 }
 
-fn read_config(config: &Map<String, Value>) -> Result<Settings, Vec<Fault>> {
+pub(super) fn read_config(config: &Map<String, Value>) -> Result<Settings, Vec<Fault>> {
     let mut reader = ConfigReader::new(config, &KEYS);
     let url = reader.text("url").and_then(|text| match checked_url(text) {
         Ok(url) => Some(url),
@@ -124,12 +126,14 @@ fn read_config(config: &Map<String, Value>) -> Result<Settings, Vec<Fault>> {
         secret
     });
     let headers = read_headers(&mut reader);
+    let proxied = read_proxied(&mut reader);
     let settings = url.zip(batch_size);
     reader.done(settings.map(|(url, batch_size)| Settings {
         url,
         batch_size,
         secret,
         headers,
+        proxied,
     }))
 }
 
@@ -228,22 +232,49 @@ pub(super) fn open(
         run_id: opening.run_id,
         pace,
     };
-    sink.check_literal()?;
+    check_literal(&sink.reach, &sink.settings.url)?;
     Ok(sink)
 }
 
-impl WebhookSink {
-    /// No resolver is asked for a host that is an address.
-    fn check_literal(&self) -> Result<(), ReachError> {
-        match self.settings.url.host() {
-            Some(Host::Ipv4(ip)) => self.reach.check_address(ip.into()),
-            Some(Host::Ipv6(ip)) => self.reach.check_address(ip.into()),
-            Some(Host::Domain(_)) | None => Ok(()),
-        }
+/// Judges a host that is an address, for which no resolver is asked.
+pub(super) fn check_literal(reach: &Reach, url: &Url) -> Result<(), ReachError> {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => reach.check_address(ip.into()),
+        Some(Host::Ipv6(ip)) => reach.check_address(ip.into()),
+        Some(Host::Domain(_)) | None => Ok(()),
     }
+}
 
+/// What a failed request to a host means. Its own text tells the URL, which may hold a secret.
+pub(super) fn unsent(host: &str, error: &reqwest::Error) -> SinkError {
+    match cause::<ReachError>(error) {
+        Some(unresolved @ ReachError::Unresolved(_)) => {
+            return SinkError::retry(unresolved.to_string());
+        }
+        Some(forbidden) => return SinkError::Forbidden(forbidden.clone()),
+        None => {}
+    }
+    if let Some(rustls::Error::InvalidCertificate(_)) = cause::<rustls::Error>(error) {
+        return SinkError::fatal(format!(
+            "the certificate of `{host}` is not valid, or not of an authority this machine trusts"
+        ));
+    }
+    if error.is_builder() {
+        return SinkError::fatal(format!("no request can be made to `{host}`"));
+    }
+    let kind = cause::<std::io::Error>(error).map(std::io::Error::kind);
+    SinkError::retry(match kind {
+        _ if error.is_timeout() => format!("`{host}` did not answer in time"),
+        Some(kind) if error.is_connect() => format!("`{host}` cannot be connected to: {kind}"),
+        None if error.is_connect() => format!("`{host}` cannot be connected to"),
+        Some(kind) => format!("the connection to `{host}` broke: {kind}"),
+        None => format!("the connection to `{host}` broke"),
+    })
+}
+
+impl WebhookSink {
     async fn send(&self, place: u64, body: Vec<u8>) -> Result<Response, SinkError> {
-        self.check_literal()?;
+        check_literal(&self.reach, &self.settings.url)?;
         let id = delivery_id(self.run_id, place, &body);
         let mut request = self
             .http
@@ -264,39 +295,11 @@ impl WebhookSink {
             .body(body)
             .send()
             .await
-            .map_err(|error| self.unsent(&error))
+            .map_err(|error| unsent(self.host(), &error))
     }
 
     fn host(&self) -> &str {
         self.settings.url.host_str().unwrap_or_default()
-    }
-
-    /// What a failed request means. Its own text tells the URL, which may hold a secret.
-    fn unsent(&self, error: &reqwest::Error) -> SinkError {
-        match cause::<ReachError>(error) {
-            Some(unresolved @ ReachError::Unresolved(_)) => {
-                return SinkError::retry(unresolved.to_string());
-            }
-            Some(forbidden) => return SinkError::Forbidden(forbidden.clone()),
-            None => {}
-        }
-        let host = self.host();
-        if let Some(rustls::Error::InvalidCertificate(_)) = cause::<rustls::Error>(error) {
-            return SinkError::fatal(format!(
-                "the certificate of `{host}` is not valid, or not of an authority this machine trusts"
-            ));
-        }
-        if error.is_builder() {
-            return SinkError::fatal(format!("no request can be made to `{host}`"));
-        }
-        let kind = cause::<std::io::Error>(error).map(std::io::Error::kind);
-        SinkError::retry(match kind {
-            _ if error.is_timeout() => format!("`{host}` did not answer in time"),
-            Some(kind) if error.is_connect() => format!("`{host}` cannot be connected to: {kind}"),
-            None if error.is_connect() => format!("`{host}` cannot be connected to"),
-            Some(kind) => format!("the connection to `{host}` broke: {kind}"),
-            None => format!("the connection to `{host}` broke"),
-        })
     }
 
     fn judged(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {
@@ -352,7 +355,7 @@ impl Attempt for WebhookSink {
 #[async_trait]
 impl Sink for WebhookSink {
     fn batch_rows(&self) -> usize {
-        self.settings.batch_size
+        self.pace.batch_rows(self.settings.batch_size)
     }
 
     fn is_atomic(&self) -> bool {

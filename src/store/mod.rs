@@ -20,9 +20,11 @@ mod models;
 mod policies;
 mod revisions;
 mod roles;
+#[macro_use]
 mod runs;
 mod sources;
 mod syncs;
+mod uploads;
 mod workspaces;
 
 use uuid::Uuid;
@@ -33,6 +35,7 @@ pub use error::StoreError;
 pub use idempotency::{KeptAnswer, Reservation, Reserved};
 pub use revisions::Committed;
 pub use runs::Claimed;
+pub use uploads::Uploading;
 
 use database::{Db, Pool, Tx};
 

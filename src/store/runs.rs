@@ -6,11 +6,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::audit;
-use super::database::Db;
+use super::database::{Db, Tx};
 use super::error::{is_dangling, is_duplicate};
-use super::{Store, StoreError, columns, object, objects};
+use super::{Store, StoreError, columns, object, objects, workspaces};
 use crate::audit::Event;
-use crate::catalog::{Checkpoint, Counts, Progress, Run, RunStatus};
+use crate::catalog::{Checkpoint, Counts, Progress, Run, RunOrigin, RunStatus};
 use crate::principal::Act;
 
 /// A run that a worker now holds, and where it is to go on.
@@ -25,11 +25,12 @@ pub struct Claimed {
 }
 
 #[derive(sqlx::FromRow)]
-struct RunRow {
+pub(super) struct RunRow {
     id: Uuid,
     workspace_id: Uuid,
     sync_id: Uuid,
     account_id: Uuid,
+    origin: String,
     status: String,
     rows_read: i64,
     delivered: i64,
@@ -52,9 +53,10 @@ struct RunRow {
 /// The columns of a [`RunRow`].
 macro_rules! run_columns {
     () => {
-        "id, workspace_id, sync_id, account_id, status, rows_read, delivered, withheld, rejected, \
-         invalid, failed, withheld_by, policy_revisions, checkpoint_rows, checkpoint_last_row, \
-         started_at, finished_at, error, cancel_requested, created_at, updated_at"
+        "id, workspace_id, sync_id, account_id, origin, status, rows_read, delivered, withheld, \
+         rejected, invalid, failed, withheld_by, policy_revisions, checkpoint_rows, \
+         checkpoint_last_row, started_at, finished_at, error, cancel_requested, created_at, \
+         updated_at"
     };
 }
 
@@ -125,6 +127,7 @@ impl TryFrom<RunRow> for Claimed {
             workspace_id: row.workspace_id,
             sync_id: row.sync_id,
             account_id: row.account_id,
+            origin: columns::from_word(&row.origin, "runs.origin")?,
             status: columns::from_word(&row.status, "runs.status")?,
             counts,
             withheld_by: progress.withheld_by.clone(),
@@ -156,44 +159,8 @@ impl Store {
     /// Adds a run as it is; its checkpoint is the start of the model.
     pub async fn insert_run(&self, run: &Run, act: &Act) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let withheld_by = columns::json(&run.withheld_by)?;
-        let policy_revisions = columns::json(&run.policy_revisions)?;
-        execute!(
-            tx,
-            "INSERT INTO runs (id, workspace_id, sync_id, account_id, status, rows_read, delivered,
-                 withheld, rejected, invalid, failed, withheld_by, policy_revisions,
-                 checkpoint_rows, started_at, finished_at, error, cancel_requested, created_at,
-                 updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $15, $16,
-                 FALSE, $17, $18)",
-            run.id,
-            run.workspace_id,
-            run.sync_id,
-            run.account_id,
-            run.status.as_str(),
-            columns::count(run.counts.read),
-            columns::count(run.counts.delivered),
-            columns::count(run.counts.withheld),
-            columns::count(run.counts.rejected),
-            columns::count(run.counts.invalid),
-            columns::count(run.counts.failed),
-            &withheld_by,
-            &policy_revisions,
-            run.started_at.map(columns::time),
-            run.finished_at.map(columns::time),
-            &run.error,
-            columns::time(run.created_at),
-            columns::time(run.updated_at),
-        )
-        .map_err(|error| {
-            if is_duplicate(&error) {
-                StoreError::Conflict("there is already a run with this id".into())
-            } else if is_dangling(&error) {
-                StoreError::NotFound("sync")
-            } else {
-                error.into()
-            }
-        })?;
+        workspaces::lock(&mut tx, run.workspace_id).await?;
+        insert(&mut tx, run, None, None).await?;
         let event = Event {
             action: "run.trigger".into(),
             ..Event::of(
@@ -245,7 +212,8 @@ impl Store {
 
     /// Takes the oldest run that waits for a worker: one that is queued, or one that is running
     /// and whose lease was given back or ran out before `now`. Runs of one sync follow one
-    /// another: a run waits until those queued before it have ended.
+    /// another: a run waits until those queued before it have ended, and any upload. An upload is
+    /// never claimed: its records came with the request that sent them.
     ///
     /// `worker` names one claimant that works on one run at a time; two of the same name could
     /// not be told apart.
@@ -261,12 +229,12 @@ impl Store {
             self,
             (Uuid,),
             "SELECT r.id FROM runs r
-             WHERE r.status IN ('queued', 'running')
+             WHERE r.status IN ('queued', 'running') AND r.origin = 'trigger'
                AND (r.lease_until IS NULL OR r.lease_until < $1)
                AND NOT EXISTS (
                    SELECT 1 FROM runs earlier
                    WHERE earlier.sync_id = r.sync_id AND earlier.status IN ('queued', 'running')
-                     AND (earlier.created_at < r.created_at
+                     AND (earlier.origin = 'upload' OR earlier.created_at < r.created_at
                           OR (earlier.created_at = r.created_at AND earlier.id < r.id)))
              ORDER BY r.created_at, r.id LIMIT 1",
             columns::time(now),
@@ -359,20 +327,7 @@ impl Store {
         finished.ok_or(StoreError::LeaseLost)?;
         let query = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = $1");
         let run: Run = object(optional!(tx, RunRow, query, run_id), "run")?;
-        let act = Act::on_behalf_of(run.account_id, now);
-        let summary = json!({
-            "sync_id": run.sync_id,
-            "status": run.status,
-            "counts": run.counts,
-            "withheld_by": run.withheld_by,
-            "policy_revisions": run.policy_revisions,
-        });
-        let event = Event {
-            action: "run.finish".into(),
-            revision: run.policy_revision,
-            ..Event::of("run", Some(run.id), None, Some(&summary))
-        };
-        audit::append(&mut tx, Some(run.workspace_id), &act, &event).await?;
+        note_end(&mut tx, &run, now).await?;
         tx.commit().await
     }
 
@@ -444,6 +399,8 @@ impl Store {
                 Ok(run)
             }
             None => {
+                // A second connection while the first is held could be waited for in a circle.
+                drop(tx);
                 let status = self.get_run(workspace_id, id).await?.status.as_str();
                 Err(StoreError::Conflict(format!(
                     "the run has ended already: {status}"
@@ -451,4 +408,82 @@ impl Store {
             }
         }
     }
+}
+
+/// Adds the row of a run: with the key of an upload, and with the worker that holds it and until
+/// when, if there are such.
+pub(super) async fn insert(
+    tx: &mut Tx,
+    run: &Run,
+    upload_key: Option<&str>,
+    lease: Option<(&str, DateTime<Utc>)>,
+) -> Result<(), StoreError> {
+    let withheld_by = columns::json(&run.withheld_by)?;
+    let policy_revisions = columns::json(&run.policy_revisions)?;
+    execute!(
+        tx,
+        "INSERT INTO runs (id, workspace_id, sync_id, account_id, status, rows_read, delivered,
+             withheld, rejected, invalid, failed, withheld_by, policy_revisions,
+             checkpoint_rows, started_at, finished_at, error, cancel_requested, created_at,
+             updated_at, origin, upload_key, lease_worker, lease_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $15, $16,
+             FALSE, $17, $18, $19, $20, $21, $22)",
+        run.id,
+        run.workspace_id,
+        run.sync_id,
+        run.account_id,
+        run.status.as_str(),
+        columns::count(run.counts.read),
+        columns::count(run.counts.delivered),
+        columns::count(run.counts.withheld),
+        columns::count(run.counts.rejected),
+        columns::count(run.counts.invalid),
+        columns::count(run.counts.failed),
+        &withheld_by,
+        &policy_revisions,
+        run.started_at.map(columns::time),
+        run.finished_at.map(columns::time),
+        &run.error,
+        columns::time(run.created_at),
+        columns::time(run.updated_at),
+        columns::word(run.origin)?,
+        upload_key,
+        lease.map(|(worker, _)| worker),
+        lease.map(|(_, until)| columns::time(until)),
+    )
+    .map_err(|error| {
+        if is_duplicate(&error) {
+            StoreError::Conflict(match run.origin {
+                RunOrigin::Trigger => "there is already a run with this id".into(),
+                RunOrigin::Upload => BUSY.into(),
+            })
+        } else if is_dangling(&error) {
+            StoreError::NotFound("sync")
+        } else {
+            error.into()
+        }
+    })?;
+    Ok(())
+}
+
+/// What an upload is told while its sync is at work.
+pub(super) const BUSY: &str =
+    "another run of the sync is at work: wait for its end, then send the records again";
+
+/// Notes in the audit log that a run has ended, with what became of its records.
+pub(super) async fn note_end(tx: &mut Tx, run: &Run, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let act = Act::on_behalf_of(run.account_id, now);
+    let summary = json!({
+        "sync_id": run.sync_id,
+        "status": run.status,
+        "counts": run.counts,
+        "withheld_by": run.withheld_by,
+        "policy_revisions": run.policy_revisions,
+    });
+    let event = Event {
+        action: "run.finish".into(),
+        revision: run.policy_revision,
+        ..Event::of("run", Some(run.id), None, Some(&summary))
+    };
+    audit::append(tx, Some(run.workspace_id), &act, &event).await
 }

@@ -58,17 +58,18 @@ impl Ledger {
         counts.delivered + counts.rejected + counts.failed
     }
 
-    /// Records read so far: where the next one stands in the model.
+    /// Records read so far: where the next one stands among all.
     pub(super) fn position(&self) -> u64 {
         self.progress.checkpoint.rows
     }
 
-    /// Enters the next records of the model. `counts.read` is how many they are.
+    /// Enters the next records. `counts.read` is how many they are; `revision` judged them, if
+    /// they were judged.
     pub(super) fn enter(
         &mut self,
         counts: Counts,
         withheld_by: impl IntoIterator<Item = WithheldBy>,
-        revision: Revision,
+        revision: Option<Revision>,
         last_row: &LastRow,
     ) {
         debug_assert!(counts.balanced());
@@ -85,9 +86,34 @@ impl Ledger {
                 None => known.push(by),
             }
         }
-        if let Err(place) = self.progress.policy_revisions.binary_search(&revision) {
-            self.progress.policy_revisions.insert(place, revision);
+        let known = &mut self.progress.policy_revisions;
+        if let Some(revision) = revision
+            && let Err(place) = known.binary_search(&revision)
+        {
+            known.insert(place, revision);
         }
+        self.measure(counts);
+    }
+
+    /// Enters the next records as failed, without going on behind them: whoever sends them again
+    /// may have more luck.
+    pub(super) fn fail(&mut self, records: u64) {
+        let counts = Counts {
+            read: records,
+            failed: records,
+            ..Counts::default()
+        };
+        self.progress.counts += counts;
+        self.measure(counts);
+    }
+
+    /// Takes back what had failed without being gone past.
+    pub(super) fn retry(&mut self) {
+        let counts = &mut self.progress.counts;
+        counts.read -= std::mem::take(&mut counts.failed);
+    }
+
+    fn measure(&self, counts: Counts) {
         let outcomes = [
             ("delivered", counts.delivered),
             ("withheld", counts.withheld),

@@ -1,13 +1,18 @@
 //! Running syncs: source → guard, batch by batch → sink, with a checkpoint after each delivery.
 //!
 //! `Runner` takes runs from the store and works on them; `run` is one run from its start or its
-//! last checkpoint to its end; `ledger` keeps its counts; `batches` and `columns` are what it
-//! reads.
+//! last checkpoint to its end, and `stop` what may end it before; `ledger` keeps its counts and
+//! `notes` what else it tells; `batches` and `columns` are what it reads, and `cursor` how far a
+//! batch is settled. `upload` is a run whose records come with a request instead of a model.
 
 mod batches;
 mod columns;
+mod cursor;
 mod ledger;
+mod notes;
 mod run;
+mod stop;
+mod upload;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,10 +23,11 @@ use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::catalog::{Checkpoint, Counts, Progress, Run, RunStatus};
+use crate::catalog::{Checkpoint, Counts, Progress, Run, RunOrigin, RunStatus};
 use crate::config::Retry;
 use crate::guard::Registry;
 use crate::principal::Act;
@@ -29,6 +35,9 @@ use crate::reach::Reach;
 use crate::sink::Sinks;
 use crate::store::{Claimed, Store, StoreError};
 use crate::telemetry;
+use stop::Stop;
+
+pub use upload::{Admit, Begun, HeldUpload, Upload, UploadError};
 
 /// Where the time is learnt from.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -77,6 +86,8 @@ struct Shared {
     settings: RunSettings,
     /// Rung when a run was queued here.
     queued: Notify,
+    /// The uploads that are under way.
+    uploads: TaskTracker,
 }
 
 /// A run that this worker holds.
@@ -90,6 +101,26 @@ struct Held {
     worker: String,
 }
 
+impl Held {
+    fn new(claimed: Claimed, worker: String) -> Held {
+        let Claimed {
+            run,
+            progress,
+            cancel_requested,
+        } = claimed;
+        Held {
+            run,
+            progress,
+            cancel_requested,
+            worker,
+        }
+    }
+
+    fn is_upload(&self) -> bool {
+        self.run.origin == RunOrigin::Upload
+    }
+}
+
 impl Runner {
     /// A worker that is not at work yet.
     pub fn new(
@@ -100,7 +131,7 @@ impl Runner {
         clock: Clock,
         settings: RunSettings,
     ) -> Self {
-        let queued = Notify::new();
+        let (queued, uploads) = (Notify::new(), TaskTracker::new());
         let shared = Shared {
             store,
             registry,
@@ -109,6 +140,7 @@ impl Runner {
             clock,
             settings,
             queued,
+            uploads,
         };
         Runner {
             shared: Arc::new(shared),
@@ -131,6 +163,7 @@ impl Runner {
             workspace_id,
             sync_id,
             account_id: act.account_id,
+            origin: RunOrigin::Trigger,
             status: RunStatus::Queued,
             counts: Counts::default(),
             withheld_by: Vec::new(),
@@ -161,10 +194,14 @@ impl Runner {
     }
 
     /// Takes runs and works on them until `shutdown`; then lets each come to its next checkpoint,
-    /// gives its lease back, and returns.
+    /// gives its lease back, waits for the uploads that are under way, and returns.
     pub async fn work(&self, shutdown: CancellationToken) {
         let mut runs = JoinSet::new();
         while !shutdown.is_cancelled() {
+            let now = self.shared.now();
+            if let Err(error) = self.shared.store.end_interrupted_uploads(now).await {
+                tracing::warn!(%error, "cannot look for interrupted uploads");
+            }
             let free = self
                 .shared
                 .settings
@@ -175,7 +212,10 @@ impl Runner {
                     Ok(Some(held)) => {
                         let shared = Arc::clone(&self.shared);
                         let shutdown = shutdown.clone();
-                        runs.spawn(async move { shared.execute(held, shutdown).await });
+                        runs.spawn(async move {
+                            // The run tells why it stopped.
+                            drop(shared.execute(held, None, shutdown).await);
+                        });
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -192,6 +232,8 @@ impl Runner {
             }
         }
         while runs.join_next().await.is_some() {}
+        self.shared.uploads.close();
+        self.shared.uploads.wait().await;
     }
 }
 
@@ -213,32 +255,27 @@ impl Shared {
             .store
             .claim_run(&worker, self.now(), self.lease_until())
             .await?;
-        Ok(claimed.map(
-            |Claimed {
-                 run,
-                 progress,
-                 cancel_requested,
-             }| Held {
-                run,
-                progress,
-                cancel_requested,
-                worker,
-            },
-        ))
+        Ok(claimed.map(|claimed| Held::new(claimed, worker)))
     }
 
-    async fn execute(&self, held: Held, shutdown: CancellationToken) {
+    /// Works on a run, whose records are in the upload if it is one.
+    async fn execute(
+        &self,
+        held: Held,
+        upload: Option<Upload>,
+        shutdown: CancellationToken,
+    ) -> Result<(), Stop> {
         let run = &held.run;
         let (run_id, workspace_id) = (run.id, run.workspace_id);
         let span = tracing::info_span!("run", %run_id, sync_id = %run.sync_id, %workspace_id);
-        let status = async {
-            tracing::info!("run started");
-            let outcome = AssertUnwindSafe(self.run(&held, shutdown))
+        let (status, end) = async {
+            tracing::info!(is_upload = held.is_upload(), "run started");
+            let outcome = AssertUnwindSafe(self.run(&held, upload, shutdown))
                 .catch_unwind()
                 .await;
             match outcome {
-                Ok(status) => status,
-                Err(_) => self.abandon(&held).await,
+                Ok(ended) => ended,
+                Err(_) => (self.abandon(&held).await, Err(Stop::Internal)),
             }
         }
         .instrument(span)
@@ -247,6 +284,7 @@ impl Shared {
             metrics::counter!(telemetry::RUNS_TOTAL, telemetry::STATUS => status.as_str())
                 .increment(1);
         }
+        end
     }
 
     /// Ends a run whose task panicked. What it had delivered since its last checkpoint is not
@@ -254,6 +292,13 @@ impl Shared {
     async fn abandon(&self, held: &Held) -> Option<RunStatus> {
         let run = &held.run;
         tracing::error!("run ended by an internal fault");
+        if held.is_upload() {
+            // Its checkpoint is needed when it is sent again: whoever looks for runs next ends it.
+            if let Err(error) = self.store.release_run(run.id, &held.worker).await {
+                tracing::warn!(%error, "the lease could not be given back and will run out");
+            }
+            return None;
+        }
         let error =
             "an internal fault ended the run; the last batch may have been delivered in part";
         let progress = match self.store.get_run(run.workspace_id, run.id).await {

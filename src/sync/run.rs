@@ -7,99 +7,51 @@ use arrow::datatypes::SchemaRef;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
-use super::batches::{Batch, Batches};
+use super::batches::{Batch, Batches, ReadError};
 use super::columns::{read_columns, row_digest, sent_columns, sent_names, sent_schema};
+use super::cursor::Cursor;
 use super::ledger::{LastRow, Ledger};
-use super::{Held, Shared};
-use crate::catalog::{Counts, Destination, Model, Progress, RunStatus, Sync};
-use crate::guard::registry::NoGuard;
-use crate::guard::{Guard, GuardError, Verdict};
+use super::notes::Notes;
+use super::stop::Stop;
+use super::{Held, Shared, Upload};
+use crate::catalog::{Counts, Destination, Model, Progress, RunOrigin, RunStatus, Sync};
+use crate::guard::Guard;
 use crate::sink::{Opening, Sink, SinkError};
-use crate::source::{self, OpenModel, SourceError};
+use crate::source::{self, OpenModel};
 use crate::store::StoreError;
 use crate::telemetry;
 
-/// Why a run came to its end before the end of its model.
-#[derive(Debug, thiserror::Error)]
-enum Stop {
-    /// A fault: the run is failed.
-    #[error("{0}")]
-    Failed(String),
-    /// A policy that cannot be compiled, or is demanded and missing: the run is blocked.
-    #[error("{0}")]
-    Blocked(String),
-    /// Somebody cancelled it.
-    #[error("cancelled")]
-    Cancelled,
-    /// The process is to end: another one resumes.
-    #[error("draining")]
-    Drained,
-    /// Another worker holds the run, or the store is out of reach: nothing may be written.
-    #[error("{0}")]
-    Lost(StoreError),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NotFound(_) => Stop::Failed(format!("{error}; it was deleted")),
-            error => Stop::Lost(error),
-        }
-    }
-}
-
-impl From<SourceError> for Stop {
-    fn from(error: SourceError) -> Self {
-        Stop::Failed(error.to_string())
-    }
-}
-
-impl From<SinkError> for Stop {
-    fn from(error: SinkError) -> Self {
-        Stop::Failed(error.to_string())
-    }
-}
-
-impl From<NoGuard> for Stop {
-    fn from(error: NoGuard) -> Self {
-        Stop::Blocked(error.to_string())
-    }
-}
-
-impl From<GuardError> for Stop {
-    fn from(error: GuardError) -> Self {
-        match error {
-            GuardError::Engine => Stop::Failed(error.to_string()),
-            GuardError::Schema { .. } | GuardError::Column(_) => Stop::Blocked(error.to_string()),
-        }
-    }
-}
-
 impl Shared {
-    /// Works on a run; answers its final status, or `None` if it is left to be resumed.
-    pub(super) async fn run(&self, held: &Held, shutdown: CancellationToken) -> Option<RunStatus> {
+    /// Works on a run; answers its final status, or `None` if it is left to be resumed, and what
+    /// stopped it before the end of its records.
+    pub(super) async fn run(
+        &self,
+        held: &Held,
+        upload: Option<Upload>,
+        shutdown: CancellationToken,
+    ) -> (Option<RunStatus>, Result<(), Stop>) {
         let run = &held.run;
         let mut ledger = Ledger::new(held.progress.clone(), "unknown");
         let mut notes = Notes::default();
         let end = self
-            .to_the_end(held, &shutdown, &mut ledger, &mut notes)
+            .to_the_end(held, upload, &shutdown, &mut ledger, &mut notes)
             .await;
-        let (status, error) = match end {
-            Ok(()) => (RunStatus::Succeeded, notes.rejections(ledger.progress())),
-            Err(Stop::Failed(error)) => (RunStatus::Failed, Some(error)),
-            Err(Stop::Blocked(error)) => (RunStatus::Blocked, Some(error)),
+        let (status, error) = match &end {
+            Ok(()) => (RunStatus::Succeeded, notes.told(ledger.progress())),
+            Err(Stop::Blocked(error)) => (RunStatus::Blocked, Some(error.clone())),
             Err(Stop::Cancelled) => (RunStatus::Cancelled, None),
-            Err(Stop::Drained) => {
+            Err(Stop::Drained) if !held.is_upload() => {
                 tracing::info!("run paused at a checkpoint");
                 if let Err(error) = self.store.release_run(run.id, &held.worker).await {
                     tracing::warn!(%error, "the lease could not be given back and will run out");
                 }
-                return None;
+                return (None, end);
             }
             Err(Stop::Lost(error)) => {
                 tracing::warn!(%error, "run left to be resumed");
-                return None;
+                return (None, end);
             }
+            Err(stop) => (RunStatus::Failed, Some(stop.to_string())),
         };
         let progress = ledger.progress();
         let finished = self
@@ -115,7 +67,7 @@ impl Shared {
             .await;
         if let Err(error) = finished {
             tracing::warn!(%error, "the end of the run could not be recorded");
-            return None;
+            return (None, Err(Stop::Lost(error)));
         }
         let counts = progress.counts;
         tracing::info!(
@@ -129,12 +81,13 @@ impl Shared {
             failed = counts.failed,
             "run ended"
         );
-        Some(status)
+        (Some(status), end)
     }
 
     async fn to_the_end(
         &self,
         held: &Held,
+        upload: Option<Upload>,
         shutdown: &CancellationToken,
         ledger: &mut Ledger,
         notes: &mut Notes,
@@ -146,15 +99,20 @@ impl Shared {
         let workspace_id = run.workspace_id;
         let sync = self.store.get_sync(workspace_id, run.sync_id).await?;
         let model = self.store.get_model(workspace_id, sync.model_id).await?;
-        let source = self.store.get_source(workspace_id, model.source_id).await?;
         let destination = self
             .store
             .get_destination(workspace_id, sync.destination_id)
             .await?;
         *ledger = Ledger::new(ledger.progress().clone(), &destination.destination_type);
-        let opened = source::open(&source, &model.query, &model.primary_key, &self.reach).await?;
+        if held.is_upload() {
+            ledger.retry();
+        }
         // Judged before anything is opened for writing: a blocked run leaves no trace.
-        let pinned_now = run.started_at.unwrap_or(run.created_at);
+        // An upload that goes on may do so long after it began.
+        let pinned_now = match run.origin {
+            RunOrigin::Upload => self.now(),
+            RunOrigin::Trigger => run.started_at.unwrap_or(run.created_at),
+        };
         let job = Job {
             shared: self,
             held,
@@ -163,8 +121,9 @@ impl Shared {
             model: &model,
             destination: &destination,
         };
-        job.guard(&opened.schema()).await?;
-        let sent = sent_schema(&opened.schema(), &sync)
+        let mut records = job.open(upload, ledger).await?;
+        job.guard(&records.schema()).await?;
+        let sent = sent_schema(&records.schema(), &sync)
             .map_err(|error| Stop::Failed(error.to_string()))?;
         let primary_key = sent_names(&model.primary_key, &sync);
         let opening = Opening {
@@ -179,10 +138,13 @@ impl Shared {
             *ledger = Ledger::new(Progress::default(), &destination.destination_type);
         }
         let result = job
-            .deliver_all(&opened, &sync, sink.as_mut(), ledger, notes)
+            .deliver_all(&mut records, &sync, sink.as_mut(), ledger, notes)
             .await;
         let result = match result {
-            Ok(()) => sink.finish().await.map_err(Stop::from),
+            Ok(()) => match job.alive(ledger, sink.finish()).await {
+                Ok(finished) => finished.map_err(Stop::from),
+                Err(stop) => Err(stop),
+            },
             stop => stop,
         };
         if result.is_err() && sink.is_atomic() {
@@ -192,22 +154,24 @@ impl Shared {
     }
 }
 
-/// What a run's end tells besides its counts.
-#[derive(Default)]
-struct Notes {
-    first_rejection: Option<String>,
+/// Where the records of a run come from.
+enum Records {
+    /// A model, which can be read as often as is needed, and a part of its columns.
+    Model(OpenModel),
+    /// An upload, which is read once.
+    Upload {
+        /// Its columns.
+        schema: SchemaRef,
+        batches: Batches,
+    },
 }
 
-impl Notes {
-    fn rejections(&self, progress: &Progress) -> Option<String> {
-        let rejected = progress.counts.rejected;
-        let reason = self
-            .first_rejection
-            .as_deref()
-            .unwrap_or("the reason is not known any more");
-        (rejected > 0).then(|| {
-            format!("{rejected} records were rejected by the destination; the first: {reason}")
-        })
+impl Records {
+    fn schema(&self) -> SchemaRef {
+        match self {
+            Records::Model(opened) => opened.schema(),
+            Records::Upload { schema, .. } => Arc::clone(schema),
+        }
     }
 }
 
@@ -250,21 +214,57 @@ impl Job<'_> {
         )?)
     }
 
+    /// Opens the model, or begins to read the upload that comes in its place.
+    async fn open(&self, upload: Option<Upload>, ledger: &Ledger) -> Result<Records, Stop> {
+        let shared = self.shared;
+        let model = self.model;
+        let Some(upload) = upload else {
+            let source = shared.store.get_source(model.workspace_id, model.source_id);
+            let (source, query) = (source.await?, &model.query);
+            let opened = source::open(&source, query, &model.primary_key, &shared.reach).await?;
+            return Ok(Records::Model(opened));
+        };
+        let (mut batches, columns) = upload.read(&model.schema, shared.settings.batch_rows);
+        match self.awaiting(ledger, columns).await? {
+            Ok(schema) => Ok(Records::Upload { schema, batches }),
+            // It ended before its columns were known.
+            Err(_) => match batches.next().await {
+                Err(error) => Err(error.into()),
+                Ok(_) => Err(ReadError::Broke.into()),
+            },
+        }
+    }
+
     async fn deliver_all(
         &self,
-        opened: &OpenModel,
+        records: &mut Records,
         sync: &Sync,
         sink: &mut dyn Sink,
         ledger: &mut Ledger,
         notes: &mut Notes,
     ) -> Result<(), Stop> {
-        let schema = opened.schema();
+        let schema = records.schema();
         let sent = sent_columns(&schema, sync, &self.model.primary_key);
+        if let Records::Upload { batches, .. } = records {
+            self.skip(batches, &sent, ledger).await?;
+        }
         'reading: loop {
             let guard = self.guard(&schema).await?;
-            let columns = read_columns(&schema, &sent, &guard);
-            let mut batches = self.read_on(opened, &columns, &sent, ledger).await?;
-            while let Some(batch) = batches.next().await? {
+            let columns;
+            let mut opened_now;
+            let batches = match records {
+                Records::Model(opened) => {
+                    columns = read_columns(&schema, &sent, &guard);
+                    opened_now = self.read_on(opened, &columns, &sent, ledger).await?;
+                    &mut opened_now
+                }
+                Records::Upload { batches, .. } => {
+                    let all = schema.fields().iter().map(|field| field.name());
+                    columns = all.cloned().collect();
+                    batches
+                }
+            };
+            while let Some(batch) = self.awaiting(ledger, batches.next()).await?? {
                 while let Some(from) = batch.place_of(ledger.position()) {
                     let guard = self.guard(&schema).await?;
                     if guard
@@ -278,7 +278,56 @@ impl Job<'_> {
                     self.deliver(&guard, &batch, from, sync, &sent, sink, ledger, notes)
                         .await?;
                 }
+                if batch.rows.num_rows() == 0 && batch.start() == ledger.position() {
+                    self.leave_out(&batch, &sent, ledger, notes).await?;
+                }
+                if ledger.position() < batch.end() {
+                    return Err(Stop::Internal);
+                }
             }
+            return Ok(());
+        }
+    }
+
+    /// Enters a batch in which no record is valid.
+    async fn leave_out(
+        &self,
+        batch: &Batch,
+        sent: &[String],
+        ledger: &mut Ledger,
+        notes: &mut Notes,
+    ) -> Result<(), Stop> {
+        let counts = notes.leave_out(batch, Counts::default());
+        if let Some(last_row) = batch.last_row(0, sent).filter(|_| counts.read > 0) {
+            ledger.enter(counts, [], None, &last_row);
+        }
+        self.checkpoint(ledger).await
+    }
+
+    /// Skips what is settled of an upload that goes on. The last record of it must be the one that
+    /// was settled last.
+    async fn skip(
+        &self,
+        batches: &mut Batches,
+        sent: &[String],
+        ledger: &Ledger,
+    ) -> Result<(), Stop> {
+        let position = ledger.position();
+        if position == 0 {
+            return Ok(());
+        }
+        let last = ledger.progress().checkpoint.last_row.as_deref();
+        let last = last.and_then(LastRow::parse);
+        loop {
+            let batch = self.awaiting(ledger, batches.next()).await??;
+            let batch = batch.ok_or(Stop::Differs)?;
+            if batch.end() < position {
+                continue;
+            }
+            if last.is_none() || batch.last_row_before(position, sent) != last {
+                return Err(Stop::Differs);
+            }
+            batches.put_back(batch);
             return Ok(());
         }
     }
@@ -341,9 +390,10 @@ impl Job<'_> {
         ledger: &mut Ledger,
         notes: &mut Notes,
     ) -> Result<(), Stop> {
-        let batch = &batch
+        let whole = batch;
+        let batch = &whole
             .rows
-            .slice(from, batch.rows.num_rows().saturating_sub(from));
+            .slice(from, whole.rows.num_rows().saturating_sub(from));
         let verdict = guard.apply(batch)?;
         let rows = match &sync.mapping {
             Some(mapping) => verdict.guarded().map(mapping)?,
@@ -381,13 +431,20 @@ impl Job<'_> {
                 }
                 Some(error) => Some(Pause::Forever(error)),
             };
+            let mut failed = 0;
             if let Some(Pause::Forever(_)) = stop {
-                counts.failed = (part.num_rows() - settled) as u64;
-                settled = part.num_rows();
+                failed = (part.num_rows() - settled) as u64;
+                if !self.held.is_upload() {
+                    counts.failed = std::mem::take(&mut failed);
+                    settled = part.num_rows();
+                }
             }
             let (withheld, withheld_by) = cursor.advance(settled);
             counts.withheld = withheld as u64;
             counts.read = counts.delivered + counts.rejected + counts.failed + counts.withheld;
+            if cursor.row == batch.num_rows() {
+                counts = notes.leave_out(whole, counts);
+            }
             if let Some(last) = cursor.row.checked_sub(1).filter(|_| counts.read > 0) {
                 let digest = row_digest(batch, last, sent)
                     .ok_or_else(|| Stop::Failed("a record could not be identified".to_owned()))?;
@@ -395,9 +452,10 @@ impl Job<'_> {
                     place: (from + last) as u64,
                     digest,
                 };
-                ledger.enter(counts, withheld_by, guard.revision(), &last_row);
+                ledger.enter(counts, withheld_by, Some(guard.revision()), &last_row);
             }
             if let Some(Pause::Forever(error)) = stop {
+                ledger.fail(failed);
                 return Err(error.into());
             }
             self.checkpoint(ledger).await?;
@@ -479,6 +537,23 @@ impl Job<'_> {
         }
     }
 
+    /// Waits for records to come, and renews the lease meanwhile.
+    async fn awaiting<T>(
+        &self,
+        ledger: &Ledger,
+        records: impl Future<Output = T>,
+    ) -> Result<T, Stop> {
+        let beat = self.shared.settings.lease / 3;
+        let mut records = std::pin::pin!(records);
+        loop {
+            tokio::select! {
+                records = &mut records => return Ok(records),
+                () = self.shutdown.cancelled() => return Err(Stop::Drained),
+                () = tokio::time::sleep(beat) => self.checkpoint(ledger).await?,
+            }
+        }
+    }
+
     async fn pause(&self, ledger: &Ledger, pause: Duration) -> Result<(), Stop> {
         tokio::select! {
             () = self.shutdown.cancelled() => Err(Stop::Drained),
@@ -492,47 +567,4 @@ enum Pause {
     For(Duration, String),
     /// It is not: the run fails.
     Forever(SinkError),
-}
-
-/// How far a judged batch is settled.
-struct Cursor<'a> {
-    verdict: &'a Verdict,
-    passing: arrow::util::bit_iterator::BitIndexIterator<'a>,
-    /// Rows of the batch that are settled.
-    row: usize,
-    /// Passing rows among them.
-    passed: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(verdict: &'a Verdict) -> Self {
-        Cursor {
-            verdict,
-            passing: verdict.passes().set_indices(),
-            row: 0,
-            passed: 0,
-        }
-    }
-
-    /// Settles the next passing rows, and with them the withheld ones before; with the last of
-    /// the passing rows also the withheld ones behind it. Answers how many were withheld, and
-    /// by whom.
-    fn advance(
-        &mut self,
-        settled: usize,
-    ) -> (
-        usize,
-        impl Iterator<Item = crate::catalog::WithheldBy> + use<'a>,
-    ) {
-        let before = self.row - self.passed;
-        if let Some(last) = settled.checked_sub(1).and_then(|n| self.passing.nth(n)) {
-            self.row = last + 1;
-        }
-        self.passed += settled;
-        if self.passed == self.verdict.guarded().num_rows() {
-            self.row = self.verdict.passes().len();
-        }
-        let after = self.row - self.passed;
-        (after - before, self.verdict.withheld_by(before, after))
-    }
 }

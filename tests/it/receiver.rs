@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, HeaderValue, Request, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -26,6 +26,9 @@ pub(crate) struct Delivery {
     pub(crate) number: usize,
     /// Its `webhook-id`.
     pub(crate) id: String,
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// The records in its body.
@@ -43,6 +46,8 @@ pub(crate) enum Reply {
     RetryAfter(u16, String),
     /// Keeps nothing and answers with a status and a body.
     Saying(u16, String),
+    /// Keeps nothing and answers with a status, headers and a body.
+    Answer(u16, Vec<(&'static str, &'static str)>, Vec<u8>),
     /// Keeps nothing and redirects.
     Redirect(String),
     /// Keeps nothing and closes the connection without an answer.
@@ -54,6 +59,14 @@ pub(crate) enum Reply {
 }
 
 type Script = Box<dyn Fn(&Delivery) -> Reply + Send + Sync>;
+
+struct Rules {
+    /// The key that requests have to be signed with.
+    key: Option<Vec<u8>>,
+    /// Whether any request is taken, and not only batches of records.
+    takes_any: bool,
+    script: Script,
+}
 
 #[derive(Default)]
 struct Kept {
@@ -81,7 +94,24 @@ impl Receiver {
     pub(crate) async fn start(
         script: impl Fn(&Delivery) -> Reply + Send + Sync + 'static,
     ) -> Receiver {
-        Receiver::launch(None, Box::new(script)).await
+        Receiver::launch(Rules {
+            key: None,
+            takes_any: false,
+            script: Box::new(script),
+        })
+        .await
+    }
+
+    /// An endpoint that takes requests of every kind; of none are records kept.
+    pub(crate) async fn recording(
+        script: impl Fn(&Delivery) -> Reply + Send + Sync + 'static,
+    ) -> Receiver {
+        Receiver::launch(Rules {
+            key: None,
+            takes_any: true,
+            script: Box::new(script),
+        })
+        .await
     }
 
     /// An endpoint that answers 401 unless the request is signed with the secret (`whsec_...`).
@@ -92,14 +122,19 @@ impl Receiver {
         let key = STANDARD
             .decode(secret.strip_prefix("whsec_").unwrap())
             .unwrap();
-        Receiver::launch(Some(key), Box::new(script)).await
+        Receiver::launch(Rules {
+            key: Some(key),
+            takes_any: false,
+            script: Box::new(script),
+        })
+        .await
     }
 
-    async fn launch(key: Option<Vec<u8>>, script: Script) -> Receiver {
+    async fn launch(rules: Rules) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let kept = Arc::new(Mutex::new(Kept::default()));
-        let (state, rules) = (kept.clone(), Arc::new((key, script)));
+        let (state, rules) = (kept.clone(), Arc::new(rules));
         let serving = tokio::spawn(async move {
             // Dropped with the task, so that no connection outlives the endpoint.
             let mut connections = tokio::task::JoinSet::new();
@@ -107,7 +142,7 @@ impl Receiver {
                 let (state, rules) = (state.clone(), rules.clone());
                 let service = service_fn(move |request: Request<hyper::body::Incoming>| {
                     let (state, rules) = (state.clone(), rules.clone());
-                    async move { answer(request.map(Body::new), &rules.0, &rules.1, &state).await }
+                    async move { answer(request.map(Body::new), &rules, &state).await }
                 });
                 connections.spawn(async move {
                     drop(
@@ -173,8 +208,7 @@ impl std::error::Error for Reset {}
 
 async fn answer(
     request: Request<Body>,
-    key: &Option<Vec<u8>>,
-    script: &Script,
+    rules: &Rules,
     kept: &Mutex<Kept>,
 ) -> Result<Response<Body>, Reset> {
     let (head, body) = request.into_parts();
@@ -186,7 +220,7 @@ async fn answer(
             .unwrap_or_default()
             .to_owned()
     };
-    if let Some(key) = key {
+    if let Some(key) = &rules.key {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
         mac.update(format!("{}.{}.", header("webhook-id"), header("webhook-timestamp")).as_bytes());
         mac.update(&body);
@@ -195,8 +229,10 @@ async fn answer(
             return Ok(status(401));
         }
     }
-    let Ok(records) = serde_json::from_slice(&body) else {
-        return Ok(status(415));
+    let records = match serde_json::from_slice(&body) {
+        Ok(records) if !rules.takes_any => records,
+        _ if rules.takes_any => Vec::new(),
+        _ => return Ok(status(415)),
     };
     let delivery = {
         let mut kept = kept.lock().unwrap();
@@ -205,6 +241,8 @@ async fn answer(
         let delivery = Delivery {
             number,
             id,
+            method: head.method,
+            uri: head.uri,
             headers: head.headers,
             body,
             records,
@@ -212,12 +250,13 @@ async fn answer(
         kept.requests.push(delivery.clone());
         delivery
     };
-    let mut reply = script(&delivery);
+    let mut reply = (rules.script)(&delivery);
     while let Reply::Slow(pause, next) = reply {
         tokio::time::sleep(pause).await;
         reply = *next;
     }
-    if matches!(reply, Reply::Accept | Reply::ResetAfter) && !keep(&delivery, kept) {
+    let keeps = !rules.takes_any && matches!(reply, Reply::Accept | Reply::ResetAfter);
+    if keeps && !keep(&delivery, kept) {
         // The same id must not stand for other content.
         return Ok(status(422));
     }
@@ -226,6 +265,16 @@ async fn answer(
         Reply::Status(code) => status(code),
         Reply::RetryAfter(code, after) => with_header(status(code), "retry-after", &after),
         Reply::Saying(code, text) => status(code).map(|_| Body::from(text)),
+        Reply::Answer(code, headers, body) => {
+            let mut answer = status(code).map(|_| Body::from(body));
+            for (name, value) in headers {
+                let name = HeaderName::from_static(name);
+                answer
+                    .headers_mut()
+                    .append(name, HeaderValue::from_static(value));
+            }
+            answer
+        }
         Reply::Redirect(to) => with_header(status(307), "location", &to),
         Reply::ResetBefore | Reply::ResetAfter => return Err(Reset),
     };

@@ -4,6 +4,7 @@ mod faults;
 mod policies;
 mod resumed;
 pub(crate) mod sources;
+mod uploads;
 
 use std::sync::{Arc, Condvar, Mutex};
 

@@ -113,12 +113,21 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
                 parameters.push(reference("parameters", &format!("{tag}.{name}")));
             }
             _ => {
-                errors.extend([400, 412]);
+                errors.push(400);
+                if name == "If-Match" {
+                    errors.push(412);
+                }
                 parameters.push(reference("parameters", name));
             }
         }
     }
+    let is_stream = tag == "records";
+    if is_stream {
+        errors.extend([409, 415]);
+    }
     match method {
+        // A stream is read by nobody but its handler.
+        "post" if is_stream => {}
         // A repeated request is read before its handler does.
         "post" => {
             parameters.push(reference("parameters", "Idempotency-Key"));
@@ -135,7 +144,8 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
         .get_mut("requestBody")
         .and_then(Value::as_object_mut)
     {
-        body.insert("required".into(), true.into());
+        // No bytes are a stream without records, in some formats.
+        body.insert("required".into(), (!is_stream).into());
         errors.extend([400, 408, 413, 422]);
     }
 
@@ -159,7 +169,7 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
         {
             headers.insert(name.into(), reference("headers", name));
         }
-        if method == "post" && takes_key {
+        if method == "post" && takes_key && !is_stream {
             let replayed = "Idempotency-Replayed";
             headers.insert(replayed.into(), reference("headers", replayed));
         }

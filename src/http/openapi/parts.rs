@@ -21,7 +21,16 @@ pub(super) fn info() -> Value {
             everything downstream. Every object belongs to a workspace, and to somebody who is \
             no member of it nothing of it exists.\n\nErrors are \
             `{\"error\": {\"code\", \"message\", \"status\", \"details\"?}}`. An unknown key in \
-            a body is refused, and null counts as absent unless it says otherwise.",
+            a body is refused, and null counts as absent unless it says otherwise.\n\n\
+            Beside what is described here, `/proxy/{workspaceId}/{destinationId}/{path}` takes \
+            requests of every method, and sends them on to the destination's URL with the \
+            records taken out of their body that policies withhold. It takes the permission \
+            `syncs.trigger`. With an API key in `X-API-Key`, `Authorization` goes on to the \
+            destination. `Syncguard-Model` names the model that the records belong to, where \
+            the destination's `config.proxy` does not. The answer is the destination's, with \
+            `Syncguard-Forwarded: true` and the counts in `Syncguard-Read`, `-Allowed`, \
+            `-Withheld` and `-Policy-Revision`. If no record is left, the destination is not \
+            asked: 200 with `Syncguard-Forwarded: false`.",
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     })
 }
@@ -50,6 +59,10 @@ pub(super) fn tags() -> Value {
         (
             "subsets",
             "Access policies: which records the members of a group may see.",
+        ),
+        (
+            "records",
+            "Streams of records through the guard. They are never held as a whole.",
         ),
         (
             "inspection",
@@ -146,6 +159,17 @@ pub(super) fn parameters() -> Value {
             number(1),
         ),
         (
+            "records.destination_type",
+            "The destination type that the records are meant for, such as `facebook_ads`.",
+            json!({"type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$"}),
+        ),
+        (
+            "records.on_invalid",
+            "What happens at a record that is not well-formed: the stream ends with an error, as \
+             without it, or the record is counted and left out.",
+            json!({"type": "string", "enum": ["abort", "reject"]}),
+        ),
+        (
             "revisions.before",
             "Only revisions before this one.",
             number(0),
@@ -159,10 +183,13 @@ pub(super) fn parameters() -> Value {
     let mut parameters = Map::new();
     for (key, about, schema) in in_query {
         let name = key.rsplit('.').next();
-        parameters.insert(
-            key.into(),
-            json!({"name": name, "in": "query", "description": about, "schema": schema}),
-        );
+        let required = key == "records.destination_type";
+        let mut parameter =
+            json!({"name": name, "in": "query", "description": about, "schema": schema});
+        if let (true, Some(parameter)) = (required, parameter.as_object_mut()) {
+            parameter.insert("required".into(), true.into());
+        }
+        parameters.insert(key.into(), parameter);
     }
     let tags = "^(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*$";
     let in_header = [
@@ -240,6 +267,36 @@ pub(super) fn headers() -> Value {
             number(),
         ),
         (
+            "Syncguard-Read",
+            false,
+            "Records that were read. A trailer, unless the answer is short; so are the next.",
+            number(),
+        ),
+        (
+            "Syncguard-Allowed",
+            false,
+            "Records that were let pass.",
+            number(),
+        ),
+        (
+            "Syncguard-Withheld",
+            false,
+            "Records that policies withhold.",
+            number(),
+        ),
+        (
+            "Syncguard-Invalid",
+            false,
+            "Records that are not well-formed and were left out.",
+            number(),
+        ),
+        (
+            "Syncguard-Run-Id",
+            false,
+            "The run, which can be read later. An error has it, too, once there is a run.",
+            json!({"type": "string", "format": "uuid"}),
+        ),
+        (
             "Idempotency-Replayed",
             false,
             "`true` where the answer is that of an earlier request with the same key.",
@@ -276,7 +333,7 @@ pub(super) fn responses() -> Value {
             "The caller's role, or the scopes of their key, do not allow it.",
         ),
         ("404", "It does not exist, or not for this caller."),
-        ("408", "The body did not arrive in time."),
+        ("408", "The body did not arrive in time, or broke off."),
         (
             "409",
             "The state of things does not allow it now; the message says why.",
@@ -287,10 +344,17 @@ pub(super) fn responses() -> Value {
         ),
         ("413", "The body is too long."),
         (
+            "415",
+            "The type or the coding of the body is none that the route takes.",
+        ),
+        (
             "422",
             "Well-formed, but not valid: `details` names every fault and its place.",
         ),
-        ("429", "The API key has made as many requests as it may."),
+        (
+            "429",
+            "The API key has made as many requests, or has as many streams open, as it may.",
+        ),
         (
             "500",
             "Something went wrong inside; the request id tells the operator more.",
@@ -332,9 +396,13 @@ pub(super) fn error() -> Value {
         "conflict",
         "precondition_failed",
         "payload_too_large",
+        "unsupported_media_type",
         "validation_failed",
         "rate_limited",
+        "unsupported_media_type",
         "internal_error",
+        "bad_gateway",
+        "gateway_timeout",
         "service_unavailable",
     ];
     let detail = json!({

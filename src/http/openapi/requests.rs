@@ -175,6 +175,7 @@ fn destinations() -> Named {
         "batch_size": {"type": ["integer", "null"], "minimum": 1, "maximum": 10_000},
         "secret": nullable(filled()),
         "headers": headers,
+        "proxy": proxied(),
     });
     let connector = object(&["url"], connector);
     let configs = json!({"anyOf": [file, postgres, connector]});
@@ -209,6 +210,32 @@ fn destinations() -> Named {
         ("NewDestination", new),
         ("DestinationBody", object(&["name", "config"], body)),
     ]
+}
+
+/// How requests are read that go through us to a destination.
+fn proxied() -> Value {
+    let pointer = json!({"type": "string", "pattern": r"^/([^~\u0000]|~[01])*$"});
+    let field = json!({
+        "form_field": {"type": "string", "minLength": 1, "pattern": r"^[^\u0000]*$"},
+        "pointer": nullable(pointer.clone()),
+    });
+    let records = json!({
+        "oneOf": [
+            object(&["body"], json!({"body": {"const": true}})),
+            object(&["pointer"], json!({"pointer": pointer})),
+            object(&["form_field"], field),
+            {"type": "null"},
+        ],
+        "description": "Where the records stand in a body: it is them, they are an array in it, \
+            or they are in the JSON text of a field of a form.",
+    });
+    let mut proxied = object(&[], json!({"model_id": nullable(id()), "records": records}));
+    if let Some(proxied) = proxied.as_object_mut() {
+        let about = "What requests to `/proxy/{workspaceId}/{destinationId}/{path}` hold: records \
+                     of this model, whose policies apply, and where.";
+        proxied.insert("description".into(), about.into());
+    }
+    nullable(proxied)
 }
 
 fn destination_type() -> Value {

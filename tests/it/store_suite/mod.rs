@@ -10,7 +10,8 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use syncguard::catalog::{
     Checkpoint, Counts, Destination, Environment, MappedColumn, Model, ModelQuery, PolicyKind,
-    Progress, RateLimit, Run, RunStatus, Source, SourceType, Sync, SyncMode, WithheldBy, Workspace,
+    Progress, RateLimit, Run, RunOrigin, RunStatus, Source, SourceType, Sync, SyncMode, WithheldBy,
+    Workspace,
 };
 use syncguard::policy::{Change, DestinationPolicy, Edit, FilterDocument, PolicySet};
 use syncguard::principal::{ADMIN, Account, Act, ApiKey, Group, MEMBER, Member, OWNER};
@@ -51,6 +52,7 @@ mod policies;
 mod revisions;
 mod roles;
 mod runs;
+mod uploads;
 
 #[tokio::test]
 async fn password_of_the_store_is_in_no_error() {
@@ -387,6 +389,7 @@ fn queued(sync: &Sync, second: i64) -> Run {
         workspace_id: sync.workspace_id,
         sync_id: sync.id,
         account_id: sync.owner_id,
+        origin: RunOrigin::Trigger,
         status: RunStatus::Queued,
         counts: Counts::default(),
         withheld_by: Vec::new(),

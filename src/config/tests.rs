@@ -1,0 +1,133 @@
+//! Tests of the settings.
+
+use super::*;
+
+fn faults(result: Result<Config, ConfigError>) -> Vec<String> {
+    result.expect_err("the settings should be refused").faults
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), text).expect("the file can be written");
+    file
+}
+
+#[test]
+fn defaults_are_valid() {
+    let config = Config::in_data_dir("/data").expect("defaults");
+    assert_eq!(
+        config.store_url.expose_secret(),
+        "sqlite:///data/syncguard.db"
+    );
+    assert_eq!(config.file_roots, [PathBuf::from("/data/files")]);
+    assert!(config.store_is_embedded());
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let settings = Settings {
+        listen: Some("nowhere".into()),
+        store: Some("mysql://x".into()),
+        allow_private_addresses: Some(vec!["10.0.0.0/8".into(), "ten".into()]),
+        requests_per_second: Some(0),
+        batch_rows: Some(0),
+        ..Settings::default()
+    };
+    let faults = faults(settings.into_config());
+    let keys: Vec<_> = faults.iter().filter_map(|f| f.split(':').next()).collect();
+    assert_eq!(
+        keys,
+        [
+            "listen",
+            "store",
+            "allow_private_addresses",
+            "requests_per_second",
+            "batch_rows"
+        ]
+    );
+}
+
+#[test]
+fn flags_go_before_the_file() {
+    let file = file("listen = \"0.0.0.0:1\"\nbatch_rows = 7\nfile_roots = [\"/tmp\"]\n");
+    let flags = Settings {
+        listen: Some("127.0.0.1:2".into()),
+        ..Settings::default()
+    };
+    let config = flags
+        .over_file(file.path())
+        .expect("a good file")
+        .into_config()
+        .expect("valid");
+    assert_eq!(config.listen.port(), 2);
+    assert_eq!(config.batch_rows, 7);
+    assert_eq!(config.file_roots, [PathBuf::from("/tmp")]);
+}
+
+#[test]
+fn an_unknown_key_is_refused() {
+    let file = file("listne = \"0.0.0.0:1\"\n");
+    let error = Settings::default()
+        .over_file(file.path())
+        .err()
+        .expect("an unknown key");
+    assert!(error.to_string().contains("unknown key listne"), "{error}");
+}
+
+#[test]
+fn a_broken_file_does_not_show_its_secrets() {
+    for text in [
+        "bootstrap_key = \"tell-nobody\" x\n",
+        "bootstrap_key = [\"tell-nobody\"]\n",
+    ] {
+        let file = file(text);
+        let error = Settings::default()
+            .over_file(file.path())
+            .err()
+            .expect("a broken file");
+        assert!(!error.to_string().contains("tell-nobody"), "{error}");
+    }
+}
+
+#[test]
+fn a_single_address_is_a_range_of_one() {
+    assert_eq!(parse_addresses("127.0.0.1"), "127.0.0.1/32".parse().ok());
+    assert_eq!(parse_addresses("::1"), "::1/128".parse().ok());
+    assert_eq!(parse_addresses("127.0.0.1/33"), None);
+}
+
+#[test]
+fn a_configuration_in_a_log_shows_no_secret() {
+    let settings = Settings {
+        store: Some("postgres://u:tell-nobody@h/d".into()),
+        bootstrap_key: Some("tell-nobody".into()),
+        ..Settings::default()
+    };
+    let config = settings.into_config().expect("valid");
+    assert!(!format!("{config:?}").contains("tell-nobody"));
+}
+
+#[test]
+fn limits_of_streams_are_bounded_and_have_defaults() {
+    let config = Config::in_data_dir("/data").expect("defaults");
+    assert_eq!(config.streams, Streams::default());
+    let settings = Settings {
+        record_bytes: Some(0),
+        stream_ratio: Some(0),
+        idle_seconds: Some(0),
+        rows_per_second: Some(0),
+        least_bytes_per_second: Some(0),
+        ..Settings::default()
+    };
+    let faults = faults(settings.into_config());
+    let keys: Vec<_> = faults.iter().filter_map(|f| f.split(':').next()).collect();
+    assert_eq!(keys, ["stream_ratio", "record_bytes", "idle_seconds"]);
+    let file = file("record_bytes = 100\nstreams_per_key = 2\n");
+    let config = Settings::default()
+        .over_file(file.path())
+        .expect("a good file")
+        .into_config()
+        .expect("valid");
+    assert_eq!(config.streams.record_bytes, 100);
+    assert_eq!(config.streams.streams_per_key, 2);
+}

@@ -188,7 +188,7 @@ fn pack_of(path: &Path) -> Option<PathBuf> {
 }
 
 /// The cases that belong to a pack: `gdpr.cases.yaml` beside `gdpr.yaml`.
-fn cases_of(pack: &Path) -> PathBuf {
+pub fn cases_of(pack: &Path) -> PathBuf {
     match pack.extension() {
         Some(extension) if extension == "yml" => pack.with_extension("cases.yml"),
         _ => pack.with_extension("cases.yaml"),

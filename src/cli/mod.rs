@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 pub mod audit;
 pub mod demo;
 pub mod export;
+pub mod filter;
 mod packs;
 pub mod plan;
 mod remote;
@@ -37,6 +38,9 @@ pub enum Command {
     Apply(plan::Apply),
     /// Write the destination policies of a workspace as a policy pack
     Export(export::Export),
+    /// Filter records through policy packs: a file or a pipe in, what may be sent out; no server
+    #[command(after_help = filter::EXAMPLES)]
+    Filter(Box<filter::Filter>),
     /// Check that policy packs decide about records as the cases beside them say
     Test(test::Test),
 }
@@ -48,6 +52,7 @@ Exit codes:
   1  it failed, a case does not hold, audit verify found something, or the arguments or the
      configuration cannot be used; standard error, or the report, says why
   2  for plan: applying would change something
+  10, 20  for filter --detailed-exit-code: records were withheld; records are not well-formed
 
 Environment:
   SYNCGUARD_LOG            log filter, such as info,syncguard=debug
@@ -97,6 +102,7 @@ impl Command {
             Command::Plan(plan) => plan.run().await,
             Command::Apply(apply) => apply.run().await,
             Command::Export(export) => export.run().await.map(|()| done),
+            Command::Filter(filter) => filter.run(),
             Command::Test(test) => test.run(),
         }
     }

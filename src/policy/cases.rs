@@ -96,14 +96,38 @@ fn schema(at: &mut Reader<'_, '_>) -> Option<SchemaRef> {
         );
         return None;
     };
+    fields(columns, "$.schema", at.faults)
+}
+
+/// Parses the text of a file that has columns and their types and nothing else, written as the
+/// `schema` of a cases file.
+///
+/// # Errors
+///
+/// Each fault has the path of what it is about, such as `$.consent`.
+pub fn columns(text: &str) -> Result<SchemaRef, Vec<Fault>> {
+    let document = read_yaml(text)?;
+    let mut faults = Vec::new();
+    let schema = match document.as_object().filter(|columns| !columns.is_empty()) {
+        Some(columns) => fields(columns, "$", &mut faults),
+        None => {
+            let message = "expected columns and their types, such as consent: boolean";
+            faults.push(Fault::new("$", message));
+            None
+        }
+    };
+    schema.ok_or(faults)
+}
+
+fn fields(columns: &Map<String, Value>, path: &str, faults: &mut Vec<Fault>) -> Option<SchemaRef> {
     let mut fields = Vec::new();
     for (name, of) in columns {
         match of.as_str().and_then(data_type) {
             Some(data_type) => fields.push(Field::new(name, data_type, true)),
-            None => at.fault(
-                &format!("schema.{name}"),
+            None => faults.push(Fault::new(
+                format!("{path}.{name}"),
                 "expected boolean, integer, number, string, date or timestamp",
-            ),
+            )),
         }
     }
     (fields.len() == columns.len()).then(|| Arc::new(Schema::new(fields)))
@@ -242,6 +266,19 @@ mod tests {
     fn a_case_that_expects_nothing_expects_to_be_withheld() {
         let text = format!("{HEAD}cases: [{{name: a, destination_type: x, record: {{}}}}]");
         assert_eq!(parse(&text).unwrap().cases[0].expect, Expectation::Withheld);
+    }
+
+    #[test]
+    fn columns_stand_alone_as_yaml_or_json() {
+        for text in ["a: string\nb.c: date", r#"{"a": "string", "b.c": "date"}"#] {
+            let schema = columns(text).unwrap();
+            assert_eq!(schema.field(0).data_type(), &DataType::Utf8);
+            assert_eq!(schema.field(1).name(), "b.c");
+        }
+        for (text, path) in [("{}", "$"), ("[a]", "$"), ("a: text\nb: date", "$.a")] {
+            let faults = columns(text).unwrap_err();
+            assert_eq!((faults.len(), faults[0].path.as_str()), (1, path));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod destination;
 pub mod difference;
 mod filter_schema;
 pub mod filter_tree;
+pub mod infer;
 pub mod pack;
 pub mod pack_text;
 

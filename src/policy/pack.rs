@@ -36,16 +36,17 @@ impl PackPolicy {
     /// Whether the policy governs what goes from a model, given its name and its columns, to a
     /// destination type. A model without a name is governed only by policies that name none.
     pub fn governs(&self, model: Option<&str>, schema: &Schema, destination_type: &str) -> bool {
-        let covers = match &self.model {
-            Some(name) => model == Some(name),
-            None => self
-                .filter_tree
-                .tree()
-                .columns()
-                .iter()
-                .all(|column| filter_tree::schema_has(schema, column)),
-        };
-        self.enabled && covers && self.destination_types.iter().any(|t| t == destination_type)
+        let has = |column| filter_tree::schema_has(schema, column);
+        self.concerns(model, destination_type)
+            && (self.model.is_some() || self.filter_tree.tree().columns().into_iter().all(has))
+    }
+
+    /// Whether the policy is meant for what goes from a model to a destination type, whatever
+    /// columns the model has.
+    pub fn concerns(&self, model: Option<&str>, destination_type: &str) -> bool {
+        self.enabled
+            && (self.model.is_none() || self.model.as_deref() == model)
+            && self.destination_types.iter().any(|t| t == destination_type)
     }
 
     /// The policy as a requirement of a guard. It has no id, because a pack is not in a store.

@@ -1,6 +1,7 @@
 //! The built program as a command line: what it prints, and how it exits.
 
 mod conformance;
+mod filter;
 mod packs;
 
 use std::ffi::OsStr;
@@ -62,6 +63,8 @@ fn what_cannot_be_used_exits_with_1_and_help_with_0() {
         (&["--help"][..], 0),
         (&["--version"], 0),
         (&["test", "--help"], 0),
+        (&["filter", "--help"], 0),
+        (&["filter"], 1),
         (&[], 1),
         (&["nonsense"], 1),
         (&["test", "--nonsense"], 1),

@@ -3,8 +3,8 @@
 //! `SYNCGUARD_DIFFERENTIAL_CASES` sets how many trees are tried, `SYNCGUARD_DIFFERENTIAL_SEED`
 //! repeats a run whose failure printed it.
 
-mod trees;
-mod world;
+pub(crate) mod trees;
+pub(crate) mod world;
 
 use std::cell::Cell;
 
@@ -24,7 +24,7 @@ use self::trees::trees;
 use self::world::{Worlds, places};
 use crate::oracle::Judge;
 
-fn requirement(number: usize, document: &Value) -> Requirement {
+pub(crate) fn requirement(number: usize, document: &Value) -> Requirement {
     let filter_tree = FilterTree::parse(document)
         .unwrap_or_else(|faults| panic!("the document does not parse: {faults:?}\n{document}"));
     Requirement {
@@ -36,7 +36,7 @@ fn requirement(number: usize, document: &Value) -> Requirement {
 }
 
 /// Runs a property with a seed that a failure prints.
-fn run<S: Strategy>(
+pub(crate) fn run<S: Strategy>(
     cases: u32,
     strategy: impl Fn() -> S,
     property: impl Fn(&Worlds, S::Value) -> Result<(), TestCaseError>,
@@ -63,7 +63,7 @@ fn run<S: Strategy>(
     }
 }
 
-fn cases() -> u32 {
+pub(crate) fn cases() -> u32 {
     match std::env::var("SYNCGUARD_DIFFERENTIAL_CASES") {
         Ok(cases) => cases
             .parse()

@@ -26,5 +26,6 @@ mod rules;
 mod sinks;
 mod sources;
 mod store_suite;
+mod streams;
 mod support;
 mod sync_runs;

@@ -170,6 +170,34 @@ impl Client {
         self.make("destination-rules", body).await
     }
 
+    /// Sends records to a sync, as NDJSON unless the headers tell another type. `parameters` is
+    /// what follows its path, such as `?on_invalid=reject`.
+    pub(crate) async fn upload(
+        &self,
+        sync: &str,
+        parameters: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Result<Uploaded> {
+        let workspace = &self.workspace;
+        let path = format!("/api/v1/workspaces/{workspace}/syncs/{sync}/records{parameters}");
+        let request = self.http.post(self.url(&path)).bearer_auth(&self.key);
+        let typed = headers.iter().any(|(name, _)| *name == "content-type");
+        let request = match typed {
+            true => request,
+            false => request.header("content-type", "application/x-ndjson"),
+        };
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        let answer = request.body(body).send().await?;
+        Ok(Uploaded {
+            status: answer.status().as_u16(),
+            replayed: answer.headers().contains_key("idempotency-replayed"),
+            body: answer.json().await?,
+        })
+    }
+
     /// Starts a run and answers its id.
     pub(crate) async fn trigger(&self, sync: &str) -> String {
         let path = format!("syncs/{sync}/trigger");
@@ -193,6 +221,24 @@ impl Client {
     /// Runs a sync to its end.
     pub(crate) async fn run_of(&self, sync: &str) -> Value {
         self.ended(&self.trigger(sync).await).await
+    }
+}
+
+/// How an upload was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Uploaded {
+    pub(crate) status: u16,
+    /// Whether it is the answer of an earlier one.
+    pub(crate) replayed: bool,
+    pub(crate) body: Value,
+}
+
+impl Uploaded {
+    /// The body, if it has a status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{:#}", self.body);
+        self.body
     }
 }
 

@@ -5,19 +5,26 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use chrono::SubsecRound;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::catalog::Workspace;
-use crate::config::Config;
+use crate::config::{Config, Tls};
+use crate::flight;
 use crate::guard::Registry;
 use crate::http::{self, Api, Limits, Streams};
 use crate::inspect::Inspector;
+use crate::pgwire;
 use crate::principal::{Account, ApiKey, KeyText};
 use crate::proxy::Proxy;
 use crate::publish::Publisher;
+use crate::query::Querier;
 use crate::reach::Reach;
 use crate::sink::Sinks;
 use crate::store::Store;
@@ -31,6 +38,10 @@ pub struct App {
     api: Api,
     /// The key of the first account, if it was generated just now: to be shown once.
     pub bootstrap: Option<SecretString>,
+    /// What the PostgreSQL and Flight SQL doors show to prove who they are.
+    tls: Option<Arc<TlsAcceptor>>,
+    /// Held as long as the program runs: queries are computed there.
+    _workers: Workers,
     /// Held as long as the program runs: an embedded store has one process.
     _lock: Option<File>,
 }
@@ -95,6 +106,16 @@ impl App {
             },
         );
         let proxy = Proxy::new(store.clone(), Arc::clone(&registry));
+        let workers = query_workers()?;
+        let querier = Querier::new(
+            store.clone(),
+            Arc::clone(&registry),
+            reach.clone(),
+            Arc::clone(&clock),
+            config.queries,
+            config.batch_rows,
+            workers.handle(),
+        );
         let publisher = Publisher::new(store.clone(), registry);
         let api = Api {
             store,
@@ -106,6 +127,7 @@ impl App {
             limits: Limits::new(config.requests_per_second),
             streams,
             proxy,
+            querier,
             metrics: telemetry::metrics()?,
             clock,
             new_id: Uuid::now_v7,
@@ -114,6 +136,8 @@ impl App {
         Ok(App {
             api,
             bootstrap,
+            tls: config.tls.as_ref().map(tls_acceptor).transpose()?,
+            _workers: workers,
             _lock: lock,
         })
     }
@@ -123,19 +147,123 @@ impl App {
         &self.api
     }
 
-    /// Serves HTTP on the listener and works on runs, until `shutdown`. Then no new work is
-    /// taken, open requests end, and runs stop at their next checkpoint, to be resumed.
+    /// Serves on the listeners and works on runs, until `shutdown`. Then no new work is taken,
+    /// open requests end, and runs stop at their next checkpoint, to be resumed.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        listeners: Listeners,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
-        let runner = self.api.runner.clone();
+        let api = &self.api;
+        let runner = api.runner.clone();
         let work = runner.work(shutdown.clone());
-        tokio::join!(work, http::serve(listener, self.api.clone(), shutdown));
+        let http = http::serve(listeners.http, api.clone(), shutdown.clone());
+        let pg = async {
+            if let Some(listener) = listeners.pg {
+                let door = pgwire::Door {
+                    store: api.store.clone(),
+                    querier: api.querier.clone(),
+                    clock: Arc::clone(&api.clock),
+                    tls: self.tls.clone(),
+                };
+                pgwire::serve(listener, door, shutdown.clone()).await;
+            }
+        };
+        let flight = async {
+            if let Some(listener) = listeners.flight {
+                let door = flight::Door {
+                    store: api.store.clone(),
+                    querier: api.querier.clone(),
+                    clock: Arc::clone(&api.clock),
+                    tls: self.tls.clone(),
+                };
+                flight::serve(listener, door, shutdown.clone()).await;
+            }
+        };
+        tokio::join!(work, http, pg, flight);
         self.api.store.close().await;
         Ok(())
     }
+}
+
+/// Where the doors listen.
+pub struct Listeners {
+    /// HTTP.
+    pub http: TcpListener,
+    /// The PostgreSQL protocol, if it is served.
+    pub pg: Option<TcpListener>,
+    /// Flight SQL, if it is served.
+    pub flight: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// HTTP alone.
+    pub fn http(listener: TcpListener) -> Listeners {
+        Listeners {
+            http: listener,
+            pg: None,
+            flight: None,
+        }
+    }
+}
+
+/// What queries wait with, so that one that never rests holds up nothing else.
+struct Workers(Option<Runtime>);
+
+impl Workers {
+    fn handle(&self) -> Handle {
+        match &self.0 {
+            Some(runtime) => runtime.handle().clone(),
+            None => Handle::current(),
+        }
+    }
+}
+
+impl Drop for Workers {
+    /// A runtime must not be waited for where others are at work.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// They wait for files, sources and the store; the queries themselves have a thread each.
+const QUERY_WORKERS: usize = 4;
+
+fn query_workers() -> anyhow::Result<Workers> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(QUERY_WORKERS)
+        .thread_name("query-io")
+        .enable_all()
+        .build()
+        .context("cannot start the threads that compute queries")?;
+    Ok(Workers(Some(runtime)))
+}
+
+/// Reads the certificate chain and the key that prove who the server is.
+fn tls_acceptor(tls: &Tls) -> anyhow::Result<Arc<TlsAcceptor>> {
+    let chain = CertificateDer::pem_file_iter(&tls.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("cannot read {}", tls.certificate.display()))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key)
+        .with_context(|| format!("cannot read {}", tls.key.display()))?;
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()?
+    .with_no_client_auth()
+    .with_single_cert(chain, key)
+    .with_context(|| {
+        format!(
+            "{} and {} do not fit each other",
+            tls.certificate.display(),
+            tls.key.display()
+        )
+    })?;
+    // What clients of either protocol may ask for; those of PostgreSQL mostly ask for nothing.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"postgresql".to_vec()];
+    Ok(Arc::new(TlsAcceptor::from(Arc::new(config))))
 }
 
 /// The limits of what one stream may make the process hold.
@@ -209,14 +337,6 @@ async fn bootstrap(
         created_at: now,
         updated_at: now,
     };
-    let made = store
-        .bootstrap(
-            &account,
-            &key,
-            &text.public_id(),
-            &text.digest(),
-            &workspace,
-        )
-        .await?;
+    let made = store.bootstrap(&account, &key, &text, &workspace).await?;
     Ok((made && given.is_none()).then(|| text.expose().into()))
 }

@@ -14,8 +14,10 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+pub use queries::Queries;
 pub use streams::Streams;
 
+mod queries;
 mod streams;
 
 /// The environment variable that holds the first account's API key. There is no flag for it:
@@ -30,6 +32,27 @@ pub struct Settings {
     #[arg(long, env = "SYNCGUARD_LISTEN", value_name = "ADDR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
+
+    /// Address and port to serve the PostgreSQL protocol on (default: not served)
+    #[arg(long, env = "SYNCGUARD_PG_LISTEN", value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pg_listen: Option<String>,
+
+    /// Address and port to serve Arrow Flight SQL on (default: not served)
+    #[arg(long, env = "SYNCGUARD_FLIGHT_LISTEN", value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flight_listen: Option<String>,
+
+    /// PEM file with the certificate chain that the PostgreSQL and Flight SQL ports show; needed
+    /// where they listen on more than the loopback address
+    #[arg(long, env = "SYNCGUARD_TLS_CERTIFICATE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// PEM file with the private key of that certificate
+    #[arg(long, env = "SYNCGUARD_TLS_KEY", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
 
     /// Control store: sqlite:PATH or postgres://... (default: SQLite in the data directory)
     #[arg(
@@ -174,6 +197,43 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_per_second: Option<u32>,
 
+    /// How long a query may take, the reading of its answer included, in seconds (default: 300)
+    #[arg(long, env = "SYNCGUARD_QUERY_SECONDS", value_name = "S")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_seconds: Option<u64>,
+
+    /// Most bytes that the sorts, joins and groups of one query may hold; sorts and groups that
+    /// need more use the temporary folder (default: 256 MiB)
+    #[arg(long, env = "SYNCGUARD_QUERY_MEMORY_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_memory_bytes: Option<u64>,
+
+    /// Most rows of the answer to one query (default: 10000000)
+    #[arg(long, env = "SYNCGUARD_QUERY_ROWS", value_name = "ROWS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_rows: Option<u64>,
+
+    /// How many queries each account may have open at once (default: 8)
+    #[arg(long, env = "SYNCGUARD_QUERIES_PER_ACCOUNT", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queries_per_account: Option<u32>,
+
+    /// How many queries are computed at the same time, each on a thread of its own; more wait
+    /// (default: 32)
+    #[arg(long, env = "SYNCGUARD_QUERY_THREADS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_threads: Option<u32>,
+
+    /// Most bytes of the text of a query (default: 256 KiB)
+    #[arg(long, env = "SYNCGUARD_QUERY_TEXT_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_text_bytes: Option<u64>,
+
+    /// Most operators and expressions of the plan of a query (default: 5000)
+    #[arg(long, env = "SYNCGUARD_QUERY_PLAN_NODES", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_plan_nodes: Option<u32>,
+
     /// API key of the first account; see [`BOOTSTRAP_KEY`].
     #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -207,6 +267,23 @@ pub struct Config {
     pub lease: Duration,
     /// What streams of records may ask of the server.
     pub streams: Streams,
+    /// Where the PostgreSQL protocol is served; `None`: nowhere.
+    pub pg_listen: Option<SocketAddr>,
+    /// Where Flight SQL is served; `None`: nowhere.
+    pub flight_listen: Option<SocketAddr>,
+    /// What those two show to prove who they are; there unless both keep to the loopback.
+    pub tls: Option<Tls>,
+    /// What queries may ask of the server.
+    pub queries: Queries,
+}
+
+/// A certificate chain and its private key, as PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The chain.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
 }
 
 /// How deliveries are repeated: exponential pauses with jitter between a base and a cap.
@@ -252,6 +329,24 @@ impl Settings {
     pub fn into_config(self) -> Result<Config, ConfigError> {
         let mut faults = Vec::new();
         let streams = Streams::of(&self, &mut faults);
+        let queries = Queries::of(&self, &mut faults);
+        let pg_listen = address("pg_listen", self.pg_listen.as_deref(), &mut faults);
+        let flight_listen = address("flight_listen", self.flight_listen.as_deref(), &mut faults);
+        let tls = match (self.tls_certificate, self.tls_key) {
+            (Some(certificate), Some(key)) => Some(Tls { certificate, key }),
+            (None, None) => None,
+            _ => {
+                faults.push("tls_certificate, tls_key: give both, or neither".to_owned());
+                None
+            }
+        };
+        for (name, listen) in [("pg_listen", pg_listen), ("flight_listen", flight_listen)] {
+            if tls.is_none() && listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+                faults.push(format!(
+                    "{name}: only a loopback address is served without tls_certificate and tls_key"
+                ));
+            }
+        }
         let listen = self.listen.as_deref().unwrap_or("127.0.0.1:8080");
         let listen = listen.parse().map_err(|_| {
             faults
@@ -364,6 +459,10 @@ impl Settings {
                 },
                 lease: Duration::from_secs(lease),
                 streams,
+                pg_listen,
+                flight_listen,
+                tls,
+                queries,
             }),
             _ => Err(ConfigError { faults }),
         }
@@ -422,6 +521,17 @@ fn default_data_dir() -> PathBuf {
         (None, Some(home)) => home.join(".local/share/syncguard"),
         (None, None) => PathBuf::from("syncguard-data"),
     }
+}
+
+fn address(name: &str, given: Option<&str>, faults: &mut Vec<String>) -> Option<SocketAddr> {
+    let text = given.filter(|text| !text.is_empty())?;
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        faults.push(format!(
+            "{name}: expected an address and a port, such as 127.0.0.1:5433"
+        ));
+    }
+    parsed
 }
 
 fn parse_addresses(text: &str) -> Option<IpNet> {

@@ -12,8 +12,8 @@
 //! | --- | --- | --- |
 //! | 7, entrance | [`cli`] | the commands: they open the app, and the doors it has |
 //! | 6, roof | [`app`] | the one file that names concrete types and wires them |
-//! | 5, doors | [`http`] | translates a protocol into a use case, nothing more |
-//! | 4, use cases | [`publish`], [`sync`], [`proxy`], [`inspect`], [`conformance`] | a policy change; a run or an upload; a stream on its way through; a look without sending; packs against their cases |
+//! | 5, doors | [`http`], [`pgwire`], [`flight`] | each translates a protocol into use cases, nothing more |
+//! | 4, use cases | [`publish`], [`sync`], [`proxy`], [`query`], [`inspect`], [`conformance`] | a policy change; a run or an upload; a stream on its way through; SQL as a principal; a look without sending; packs against their cases |
 //! | 3, outside world | [`store`], [`source`], [`sink`] | control data; models opened for reading; destinations opened for writing |
 //! | 2½, formats | [`wire`] | records as bytes: NDJSON, JSON, CSV, Arrow, Parquet; [`wire::stream`] takes them through a guard |
 //! | 2, judgement | [`guard`] | compile, apply, explain; the policies in force |
@@ -30,14 +30,19 @@
 //!   records and reads the columns that policies read → for each batch the guard of the revision
 //!   that is committed now makes a [`guard::Judgement`] → which alone releases the bytes of the
 //!   records that pass.
+//! - **Query**: a door turns a credential into a principal → [`query`] opens a
+//!   [`guard::session::Session`] whose only tables are the models that the principal may read,
+//!   each behind its guard → plans the statement, runs it, and asks before each batch of the
+//!   answer whether the policies and the principal's standing are still those → the door writes
+//!   the rows down in its protocol.
 //! - **Policy change**: a door parses the document → [`publish`] compiles it against every model
 //!   it governs → [`store`] commits the next revision with its line of the [`audit`] log → the
 //!   registry swaps.
 //!
 //! # Invariants
 //!
-//! 1. Unguarded data has no exit: a sink takes [`guard::Guarded`] and a stream gives its bytes for
-//!    a [`guard::Judgement`], which only [`guard`] makes.
+//! 1. Unguarded data has no exit: a sink and the answer to a query take [`guard::Guarded`], and
+//!    a stream gives its bytes for a [`guard::Judgement`], which only [`guard`] makes.
 //! 2. Fail closed: a missing column, a value of another type, a predicate that is NULL, a policy
 //!    that does not compile, a store that cannot be read: withheld, or refused with an error.
 //! 3. Compile, commit, swap: what does not compile is refused with every error at once, and
@@ -45,12 +50,14 @@
 //! 4. One batch, one revision: the committed revision is asked for before each batch, and also
 //!    before a delivery is repeated; a store that cannot be asked releases nothing.
 //! 5. `now` is pinned for a run; time and randomness enter as values.
-//! 6. Row values appear in no log, error, metric or panic. Counts, ids and column names may.
-//! 7. Nobody passes on a permission that they, or the key they use, do not hold.
-//! 8. Every change to control data is a line of the hash-chained audit log, in the transaction
+//! 6. The user's predicate never sees a row that a policy hides: a query's tables are guarded
+//!    inside their own scan, and no plan, statistic, count or error tells of what lies below.
+//! 7. Row values appear in no log, error, metric or panic. Counts, ids and column names may.
+//! 8. Nobody passes on a permission that they, or the key they use, do not hold.
+//! 9. Every change to control data is a line of the hash-chained audit log, in the transaction
 //!    that makes it.
-//! 9. Nothing accepted is lost: every record read ends in exactly one of delivered, withheld,
-//!    rejected, invalid and failed, and the five add up to what was read.
+//! 10. Nothing accepted is lost: every record read ends in exactly one of delivered, withheld,
+//!     rejected, invalid and failed, and the five add up to what was read.
 
 pub mod app;
 pub mod audit;
@@ -58,13 +65,16 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod conformance;
+pub mod flight;
 pub mod guard;
 pub mod http;
 pub mod inspect;
+pub mod pgwire;
 pub mod policy;
 pub mod principal;
 pub mod proxy;
 pub mod publish;
+pub mod query;
 pub mod reach;
 pub mod sink;
 pub mod source;

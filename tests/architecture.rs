@@ -19,9 +19,16 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("outside world", &["store", "source", "sink"]),
     (
         "use cases",
-        &["publish", "sync", "proxy", "inspect", "conformance"],
+        &[
+            "publish",
+            "sync",
+            "proxy",
+            "query",
+            "inspect",
+            "conformance",
+        ],
     ),
-    ("doors", &["http"]),
+    ("doors", &["http", "pgwire", "flight"]),
     ("roof", &["app"]),
     ("entrance", &["cli", "main", "lib"]),
 ];

@@ -75,12 +75,16 @@ impl Cli {
     }
 }
 
+/// Bytes of the stack of a thread that serves: it parses what clients send.
+const STACK: usize = 8 << 20;
+
 /// Runs a command to its end and answers the exit code.
 pub fn run(cli: Cli) -> ExitCode {
     // Two TLS providers may be compiled in; one has to be chosen before anything connects. An
     // error says that one was chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK)
         .enable_all()
         .build();
     let done = runtime

@@ -1,5 +1,6 @@
 //! `syncguard serve`: the control plane and the workers, until told to drain.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::app::{App, Listeners};
 use crate::config::{BOOTSTRAP_KEY, Settings};
 
 /// Serves the control plane and works on runs.
@@ -32,21 +33,36 @@ impl Serve {
             settings = settings.over_file(file)?;
         }
         let config = settings.into_config()?;
-        let listen = config.listen;
+        let (listen, pg, flight) = (config.listen, config.pg_listen, config.flight_listen);
         let app = App::open(config, Arc::new(Utc::now)).await?;
         if let Some(key) = &app.bootstrap {
             show_once(key.expose_secret());
         }
-        let listener = TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("cannot listen on {listen}: is the address in use?"))?;
-        tracing::info!(address = %listener.local_addr()?, "serving HTTP");
+        let listeners = Listeners {
+            http: bind(listen, "HTTP").await?,
+            pg: match pg {
+                Some(listen) => Some(bind(listen, "PostgreSQL").await?),
+                None => None,
+            },
+            flight: match flight {
+                Some(listen) => Some(bind(listen, "Flight SQL").await?),
+                None => None,
+            },
+        };
         let shutdown = CancellationToken::new();
         tokio::spawn(drain_on_signal(shutdown.clone())?);
-        app.serve(listener, shutdown).await?;
+        app.serve(listeners, shutdown).await?;
         tracing::info!("drained");
         Ok(())
     }
+}
+
+async fn bind(listen: SocketAddr, protocol: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}: is the address in use?"))?;
+    tracing::info!(address = %listener.local_addr()?, "serving {protocol}");
+    Ok(listener)
 }
 
 #[expect(

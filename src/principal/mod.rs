@@ -4,6 +4,7 @@
 mod key;
 mod permission;
 mod role;
+mod scram;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 pub use key::{ApiKey, KeyText, is_scope};
 pub use permission::{Permission, Permissions};
 pub use role::{ADMIN, Group, GroupMember, MEMBER, Member, OWNER, Role, system_role, system_roles};
+pub use scram::{ITERATIONS, SaltSecret, Verifier};
 
 /// The catalog and the system roles date from 2024-01-01, as in seed 003: this long after 1970.
 const CATALOG_AGE: TimeDelta = TimeDelta::seconds(1_704_067_200);

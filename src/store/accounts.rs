@@ -1,4 +1,5 @@
-//! Accounts and their API keys. Of a key the store holds the public part and a digest.
+//! Accounts and their API keys. Of a key the store holds the public part, a digest, and what the
+//! PostgreSQL protocol checks it by.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -6,10 +7,10 @@ use uuid::Uuid;
 use super::audit;
 use super::database::{Db, Tx};
 use super::error::{is_dangling, is_duplicate};
-use super::{Store, StoreError, columns, object, objects, same, touched, workspaces};
+use super::{Store, StoreError, columns, object, objects, same, touched, verifiers, workspaces};
 use crate::audit::Event;
 use crate::catalog::Workspace;
-use crate::principal::{Account, Act, ApiKey};
+use crate::principal::{Account, Act, ApiKey, KeyText, Verifier};
 
 /// A key as it is found by its public part: what the presented key is checked against.
 #[derive(Clone)]
@@ -133,10 +134,10 @@ impl Store {
         &self,
         account: &Account,
         key: &ApiKey,
-        public_id: &str,
-        digest: &[u8],
+        text: &KeyText,
         workspace: &Workspace,
     ) -> Result<bool, StoreError> {
+        let verifier = self.verifier(key, text).await?;
         let mut tx = self.write().await?;
         // Whoever comes second waits here until the first has committed, and then sees its account.
         execute!(
@@ -150,7 +151,7 @@ impl Store {
         }
         let act = Act::on_behalf_of(account.id, account.created_at);
         insert_account(&mut tx, account, &act).await?;
-        insert_key(&mut tx, key, public_id, digest, &act).await?;
+        insert_key(&mut tx, key, text, &verifier, &act).await?;
         workspaces::insert(&mut tx, workspace, &act).await?;
         tx.commit().await?;
         Ok(true)
@@ -228,16 +229,17 @@ impl Store {
         ))
     }
 
-    /// Adds a key. `public_id` is the part by which it is found, `digest` the SHA-256 of it all.
+    /// Adds a key. Its text is not kept: only what finds it, and what it is checked by.
     pub async fn insert_key(
         &self,
         key: &ApiKey,
-        public_id: &str,
-        digest: &[u8],
+        text: &KeyText,
         act: &Act,
     ) -> Result<(), StoreError> {
+        // Slow by intent, and so done before anybody has to wait for the transaction.
+        let verifier = self.verifier(key, text).await?;
         let mut tx = self.write().await?;
-        insert_key(&mut tx, key, public_id, digest, act).await?;
+        insert_key(&mut tx, key, text, &verifier, act).await?;
         tx.commit().await
     }
 
@@ -318,10 +320,11 @@ async fn insert_account(tx: &mut Tx, account: &Account, act: &Act) -> Result<(),
 async fn insert_key(
     tx: &mut Tx,
     key: &ApiKey,
-    public_id: &str,
-    digest: &[u8],
+    text: &KeyText,
+    verifier: &Verifier,
     act: &Act,
 ) -> Result<(), StoreError> {
+    let (public_id, digest) = (text.public_id(), text.digest());
     let scopes = columns::json(&key.scopes)?;
     execute!(
         tx,
@@ -330,8 +333,8 @@ async fn insert_key(
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         key.id,
         key.account_id,
-        public_id,
-        digest,
+        &public_id,
+        digest.as_slice(),
         &key.name,
         &scopes,
         key.expires_at.map(columns::time),
@@ -346,6 +349,7 @@ async fn insert_key(
             error.into()
         }
     })?;
+    verifiers::insert(tx, key.id, verifier).await?;
     let event = Event::of("api_key", Some(key.id), None, Some(key));
     audit::append(tx, None, act, &event).await
 }

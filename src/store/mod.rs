@@ -9,6 +9,7 @@ mod database;
 mod access;
 mod accounts;
 mod audit;
+mod authenticate;
 mod columns;
 mod destinations;
 mod error;
@@ -25,6 +26,7 @@ mod runs;
 mod sources;
 mod syncs;
 mod uploads;
+mod verifiers;
 mod workspaces;
 
 use uuid::Uuid;
@@ -36,6 +38,7 @@ pub use idempotency::{KeptAnswer, Reservation, Reserved};
 pub use revisions::Committed;
 pub use runs::Claimed;
 pub use uploads::Uploading;
+pub use verifiers::Candidates;
 
 use database::{Db, Pool, Tx};
 

@@ -68,6 +68,24 @@ impl Store {
         ))
     }
 
+    /// The model of a name.
+    pub async fn find_model(
+        &self,
+        workspace_id: Uuid,
+        name: &str,
+    ) -> Result<Option<Model>, StoreError> {
+        let row = optional!(
+            self,
+            ModelRow,
+            "SELECT id, workspace_id, name, source_id, table_name, sql_text, primary_key,
+                    schema_ipc, created_at, updated_at
+             FROM models WHERE workspace_id = $1 AND name = $2",
+            workspace_id,
+            name,
+        )?;
+        row.map(Model::try_from).transpose()
+    }
+
     /// One model of a workspace.
     pub async fn get_model(&self, workspace_id: Uuid, id: Uuid) -> Result<Model, StoreError> {
         let row = optional!(self, ModelRow, SELECT, workspace_id, id);

@@ -51,6 +51,11 @@ pub enum InspectError {
     /// The workspace demands a destination policy and there is none.
     #[error("{0}")]
     NoDestinationPolicy(String),
+    /// Whoever wants to look as another account does not see every row of the model themselves.
+    #[error(
+        "evaluating as another account takes an account that sees every row of the model itself"
+    )]
+    Restricted,
     /// The model could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -94,24 +99,42 @@ impl Inspector {
     }
 
     /// Counts what the saved policies, and a draft beside them, would withhold from a
-    /// destination type. Reads the whole model, but of it only the columns that policies read.
+    /// destination type. Reads the whole model, but of it only the columns that policies read, and
+    /// only the rows that the caller sees, or `evaluate_as` in their place.
+    ///
+    /// Errors: `Restricted`; not found if `evaluate_as` is no member of the workspace.
     pub async fn preview(
         &self,
         workspace_id: Uuid,
         model_id: Uuid,
         destination_type: &str,
         draft: Option<FilterTree>,
+        evaluate_as: Option<Uuid>,
         act: &Act,
     ) -> Result<Preview, InspectError> {
         let model = self.store.get_model(workspace_id, model_id).await?;
         let source = self.store.get_source(workspace_id, model.source_id).await?;
-        let (policies, principal) = self
+        let (mut policies, mut principal) = self
             .store
             .policies_for(&self.registry, workspace_id, act.account_id)
             .await?;
         let opened = source::open(&source, &model.query, &model.primary_key, &self.reach).await?;
         let schema = opened.schema();
-        // Rows that the caller may not see are not there for them: not even counted.
+        if let Some(account_id) = evaluate_as {
+            // What somebody else sees must be no more than the caller does.
+            if !requirements(&policies, &model, &schema, None, &principal)?.is_empty() {
+                return Err(InspectError::Restricted);
+            }
+            let known = policies.revision;
+            (policies, principal) = self
+                .store
+                .policies_for(&self.registry, workspace_id, account_id)
+                .await?;
+            if policies.revision != known {
+                return Err(StoreError::Stale.into());
+            }
+        }
+        // Rows that they may not see are not there for them: not even counted.
         let seen = self
             .registry
             .guard(&policies, &model, &schema, None, &principal, act.at)?;
@@ -169,10 +192,14 @@ impl Inspector {
                 count,
             })
             .collect();
+        let mut told = json!(preview);
+        if let (Some(account_id), Some(told)) = (evaluate_as, told.as_object_mut()) {
+            told.insert("account_id".into(), json!(account_id));
+        }
         let event = Event {
             action: "model.preview".into(),
             revision: Some(preview.policy_revision),
-            ..Event::of("model", Some(model_id), None, Some(&preview))
+            ..Event::of("model", Some(model_id), None, Some(&told))
         };
         self.store.record(Some(workspace_id), act, &event).await?;
         Ok(preview)

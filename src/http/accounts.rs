@@ -229,9 +229,7 @@ pub(crate) async fn create_key(
         last_used_at: None,
         created_at: now,
     };
-    api.store
-        .insert_key(&key, &text.public_id(), &text.digest(), &act)
-        .await?;
+    api.store.insert_key(&key, &text, &act).await?;
     let stored = Stored(json!(key));
     let created = CreatedKey {
         about: key,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::{HeaderMap, header, request::Parts};
-use chrono::TimeDelta;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -13,9 +12,6 @@ use super::error::ApiError;
 use super::trace::RequestId;
 use crate::policy::PolicySet;
 use crate::principal::{Act, KeyText, OWNER, Permissions, Principal, Standing};
-
-/// How often the use of a key is noted.
-const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// A caller with a working API key, and the id of the request.
 #[derive(Clone, Debug)]
@@ -49,37 +45,12 @@ impl FromRequestParts<Api> for Caller {
         }
         let text = presented_key(&parts.headers).ok_or_else(ApiError::unauthorized)?;
         let key = KeyText::new(text).ok_or_else(ApiError::unauthorized)?;
-        let stored = api.store.find_key(&key.public_id()).await?;
-        // An unknown key is compared too, so that it takes as long as a wrong one.
-        const NOBODY: &[u8] = &[0; 32];
-        let digest = stored.as_ref().map_or(NOBODY, |stored| &stored.digest);
-        let matches = key.matches(digest);
-        let now = (api.clock)();
-        match stored {
-            Some(stored)
-                if matches
-                    && stored
-                        .key
-                        .expires_at
-                        .is_none_or(|expires_at| now < expires_at) =>
-            {
-                let since = now - NOTED_EVERY;
-                if stored.key.last_used_at.is_none_or(|last| last <= since) {
-                    api.store.touch_key(stored.key.id, now, since).await?;
-                }
-                let principal = Principal {
-                    account: stored.account,
-                    key_id: stored.key.id,
-                    scopes: stored.key.scopes,
-                };
-                let request_id = parts.extensions.get::<RequestId>();
-                Ok(Caller {
-                    principal,
-                    request_id: request_id.map(|RequestId(id)| id.clone()),
-                })
-            }
-            _ => Err(ApiError::unauthorized()),
-        }
+        let principal = api.store.authenticate(&key, (api.clock)()).await?;
+        let request_id = parts.extensions.get::<RequestId>();
+        Ok(Caller {
+            principal: principal.ok_or_else(ApiError::unauthorized)?,
+            request_id: request_id.map(|RequestId(id)| id.clone()),
+        })
     }
 }
 

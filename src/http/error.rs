@@ -76,6 +76,11 @@ impl ApiError {
         )
     }
 
+    /// 406: an answer in none of the forms that the caller takes.
+    pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
+    }
+
     /// 408: the body did not arrive in time.
     pub(crate) fn timeout() -> Self {
         let message = "the body did not arrive in time";
@@ -154,6 +159,16 @@ impl ApiError {
         }
     }
 
+    /// 422: a query that cannot be answered, for a reason that has a code of its own.
+    pub(crate) fn query(code: &'static str, path: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let details = vec![json!({"path": path, "message": message})];
+        ApiError {
+            details,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
+        }
+    }
+
     fn unprocessable() -> Self {
         let message = "the request is not valid: see details";
         Self::new(
@@ -172,6 +187,11 @@ impl ApiError {
     /// 429: the key has as many streams open as it may.
     pub(crate) fn too_many_streams(most: u32) -> Self {
         let message = format!("the API key has {most} streams open: let one end, then try again");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+    }
+
+    /// 429: the account has as many queries open as it may.
+    pub(crate) fn too_many_queries(message: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
     }
 
@@ -199,6 +219,12 @@ impl ApiError {
     pub(crate) fn unreachable(error: &SourceError) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, "service_unavailable", error.to_string())
+    }
+
+    /// 503: a model cannot be read now.
+    pub(crate) fn unreadable(message: impl Into<String>) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "service_unavailable", message)
     }
 
     /// 500: logged here, and not told.
@@ -308,6 +334,7 @@ impl From<InspectError> for ApiError {
                 Self::invalid(faults.into_iter().map(within).collect())
             }
             InspectError::NoDestinationPolicy(message) => Self::conflict(message),
+            InspectError::Restricted => Self::forbidden(error.to_string()),
             InspectError::Source(error @ SourceError::Unavailable(_)) => Self::unreachable(&error),
             InspectError::Source(error) => {
                 Self::conflict(format!("the model cannot be read: {error}"))

@@ -10,18 +10,21 @@ use crate::inspect::Inspector;
 use crate::principal::KeyText;
 use crate::proxy::Proxy;
 use crate::publish::Publisher;
+use crate::query::Querier;
 use crate::reach::Reach;
 use crate::sink::Sinks;
 use crate::store::Store;
 use crate::sync::{Clock, Runner};
 
 mod accounts;
+mod answer;
 mod audit;
 mod auth;
 mod body;
 mod destination_rules;
 mod destinations;
 mod docs;
+mod effective_policy;
 mod error;
 mod etag;
 mod explain;
@@ -39,11 +42,14 @@ mod permissions;
 mod preview;
 mod process;
 mod proxy;
+mod queries;
 mod query;
+mod query_error;
 mod records;
 mod revisions;
 mod roles;
 mod router;
+mod rows;
 mod runs;
 mod secrets;
 mod server;
@@ -81,6 +87,8 @@ pub struct Api {
     pub streams: Streams,
     /// Takes streams through the guard.
     pub proxy: Proxy,
+    /// Answers queries.
+    pub querier: Querier,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// The time.

@@ -8,9 +8,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    Api, accounts, audit, destination_rules, destinations, docs, error, explain, groups, guard,
-    idempotency, limits, me, members, models, openapi, packs, permissions, preview, process, proxy,
-    records, revisions, roles, runs, sources, subset_categories, subsets, syncs, trace, workspaces,
+    Api, accounts, audit, destination_rules, destinations, docs, effective_policy, error, explain,
+    groups, guard, idempotency, limits, me, members, models, openapi, packs, permissions, preview,
+    process, proxy, queries, records, revisions, roles, rows, runs, sources, subset_categories,
+    subsets, syncs, trace, workspaces,
 };
 
 /// The service of one process. Its document describes the routes of the three lists below; the
@@ -61,12 +62,14 @@ fn process_routes() -> OpenApiRouter<Api> {
         .routes(routes!(openapi::get_openapi))
 }
 
-/// What takes a key and a body that is never held as a whole, under `/api/v1`: nothing reads it
-/// before the handler does.
+/// What takes a key, and a body or an answer that is never held as a whole, under `/api/v1`:
+/// nothing reads it but the handler and the caller.
 fn stream_routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(guard::filter_records))
         .routes(routes!(records::upload_records))
+        .routes(routes!(queries::query))
+        .routes(routes!(rows::list_rows))
 }
 
 /// What takes a key, under `/api/v1`.
@@ -182,6 +185,7 @@ fn api_routes() -> OpenApiRouter<Api> {
         .routes(routes!(revisions::restore_revision))
         .routes(routes!(preview::preview))
         .routes(routes!(explain::explain))
+        .routes(routes!(effective_policy::get_effective_policy))
         .routes(routes!(packs::plan))
         .routes(routes!(packs::apply))
 }

@@ -52,8 +52,11 @@ pub(crate) async fn trace(State(api): State<Api>, mut request: Request, next: Ne
     let is_ours = response.extensions().get::<AsItIs>().is_none();
     let headers = response.headers_mut();
     if is_ours {
-        // Answers hold keys and policies: nothing between here and the caller keeps them.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // Answers hold keys and policies: nothing between here and the caller keeps them, unless
+        // it was thought about.
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
         headers.insert(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),

@@ -1,16 +1,18 @@
 //! Record formats: Arrow batches to bytes and back.
 
-mod compact;
+pub mod answer;
+mod buffer;
 mod csv;
 mod decimal;
 pub mod json;
+pub(crate) mod postgres;
 pub mod stream;
 mod time;
 
 use std::io::Write;
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, make_array};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, make_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType, SchemaRef};
 use arrow::error::ArrowError;
@@ -20,6 +22,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+pub(crate) use crate::guard::compact::compact_batch;
 
 /// Rows and bytes after which a Parquet row group is closed, so that memory stays bounded
 /// whatever the length of the stream.
@@ -102,6 +108,14 @@ pub enum WireError {
         /// The column.
         column: String,
     },
+    /// A name comes twice, in a format that tells columns apart by their names.
+    #[error("two columns are called `{column}`, which {format} cannot tell apart")]
+    Repeated {
+        /// Name of the format.
+        format: &'static str,
+        /// The name.
+        column: String,
+    },
     /// The records are not those that the writer was opened for, or the encoder failed.
     #[error("records cannot be written as {format}: {what}")]
     Encode {
@@ -181,7 +195,7 @@ impl<W: Write + Send> BatchWriter<W> {
                 .write(&for_json(format, &batch)?)
                 .map_err(|error| arrow_error(format, error)),
             Encoder::Csv(writer) => writer.write(&batch),
-            Encoder::Arrow(writer) => compact::compact_batch(&batch)
+            Encoder::Arrow(writer) => compact_batch(&batch)
                 .and_then(|batch| writer.write(&batch))
                 .map_err(|error| arrow_error(format, error)),
             Encoder::Parquet(writer) => writer
@@ -237,6 +251,32 @@ pub fn json_array(batch: &RecordBatch) -> Result<Vec<u8>, WireError> {
         .map_err(failed)?;
     writer.finish().map_err(failed)?;
     Ok(writer.into_inner())
+}
+
+/// Every value of a column as JSON text, as [`json_array`] writes it.
+///
+/// # Errors
+/// As there.
+pub(crate) fn json_texts(column: &ArrayRef) -> Result<StringArray, WireError> {
+    #[derive(Deserialize)]
+    struct Row<'a> {
+        #[serde(borrow)]
+        v: Option<&'a RawValue>,
+    }
+    let format = Format::Json.name();
+    let one =
+        RecordBatch::try_from_iter_with_nullable([("v", column.clone(), true)]).map_err(|_| {
+            WireError::Encode {
+                format,
+                what: "a column has no plain form",
+            }
+        })?;
+    let bytes = json_array(&one)?;
+    let rows: Vec<Row<'_>> = serde_json::from_slice(&bytes).map_err(|_| WireError::Value {
+        format,
+        column: "v".into(),
+    })?;
+    Ok(rows.iter().map(|row| row.v.map(RawValue::get)).collect())
 }
 
 /// Whether a format has a place for every column of a schema.

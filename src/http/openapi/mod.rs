@@ -122,12 +122,17 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
         }
     }
     let is_stream = tag == "records";
+    let is_query = tag == "queries";
     if is_stream {
         errors.extend([409, 415]);
+    }
+    if is_query {
+        errors.extend([400, 406, 409, 422]);
     }
     match method {
         // A stream is read by nobody but its handler.
         "post" if is_stream => {}
+        "post" if is_query => errors.push(415),
         // A repeated request is read before its handler does.
         "post" => {
             parameters.push(reference("parameters", "Idempotency-Key"));
@@ -167,9 +172,14 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
             .map(String::as_str)
             .chain(shared.iter().copied())
         {
-            headers.insert(name.into(), reference("headers", name));
+            let own = is_query && named.iter().any(|named| named == name);
+            let component = match own {
+                true => format!("queries.{name}"),
+                false => name.to_owned(),
+            };
+            headers.insert(name.into(), reference("headers", &component));
         }
-        if method == "post" && takes_key && !is_stream {
+        if method == "post" && takes_key && !is_stream && !is_query {
             let replayed = "Idempotency-Replayed";
             headers.insert(replayed.into(), reference("headers", replayed));
         }

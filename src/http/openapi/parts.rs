@@ -65,6 +65,10 @@ pub(super) fn tags() -> Value {
             "Streams of records through the guard. They are never held as a whole.",
         ),
         (
+            "queries",
+            "SQL over models: of each, the rows that the caller may see.",
+        ),
+        (
             "inspection",
             "What policies would do, and why, without sending anything.",
         ),
@@ -159,6 +163,36 @@ pub(super) fn parameters() -> Value {
             number(1),
         ),
         (
+            "inspection.account_id",
+            "The account; without one, the caller's.",
+            uuid(),
+        ),
+        (
+            "queries.format",
+            "The form of the answer, in place of what `Accept` says.",
+            json!({"type": "string", "enum": ["json", "ndjson", "csv", "arrow", "parquet"]}),
+        ),
+        (
+            "queries.columns",
+            "Names of columns with commas between them; all columns without it.",
+            json!({"type": "string", "minLength": 1}),
+        ),
+        (
+            "queries.limit",
+            "Most rows; 100 without it.",
+            json!({"type": "integer", "minimum": 1, "maximum": 10_000}),
+        ),
+        (
+            "queries.offset",
+            "How many rows are passed over.",
+            json!({"type": "integer", "minimum": 0, "maximum": 1_000_000_000_000_u64}),
+        ),
+        (
+            "queries.account_id",
+            "The account whose rows are looked at, if not the caller's.",
+            uuid(),
+        ),
+        (
             "records.destination_type",
             "The destination type that the records are meant for, such as `facebook_ads`.",
             json!({"type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$"}),
@@ -196,6 +230,11 @@ pub(super) fn parameters() -> Value {
         (
             "If-Match",
             "The `ETag` of the object as it was read, or `*`: otherwise 412.",
+            json!({"anyOf": [{"const": "*"}, {"type": "string", "pattern": tags}]}),
+        ),
+        (
+            "If-None-Match",
+            "The `ETag` of an answer that the caller has, or `*`: if it is still so, 304.",
             json!({"anyOf": [{"const": "*"}, {"type": "string", "pattern": tags}]}),
         ),
         (
@@ -267,6 +306,18 @@ pub(super) fn headers() -> Value {
             number(),
         ),
         (
+            "queries.ETag",
+            false,
+            "Stands for the answer, where it is known to stay so as long as nothing changes.",
+            text("^\"[0-9a-f]{32}\"$"),
+        ),
+        (
+            "queries.Syncguard-Policy-Revision",
+            true,
+            "The revision of the workspace's policies that the answer obeys.",
+            number(),
+        ),
+        (
             "Syncguard-Read",
             false,
             "Records that were read. A trailer, unless the answer is short; so are the next.",
@@ -316,6 +367,7 @@ pub(super) fn success(status: &str) -> &'static str {
         "201" => "It was created.",
         "202" => "It was accepted, and will be done.",
         "204" => "It is done; there is nothing to say.",
+        "304" => "The caller has the answer already.",
         _ => "It is so.",
     }
 }
@@ -333,6 +385,10 @@ pub(super) fn responses() -> Value {
             "The caller's role, or the scopes of their key, do not allow it.",
         ),
         ("404", "It does not exist, or not for this caller."),
+        (
+            "406",
+            "The answer comes in none of the types that `Accept` names.",
+        ),
         ("408", "The body did not arrive in time, or broke off."),
         (
             "409",
@@ -353,7 +409,8 @@ pub(super) fn responses() -> Value {
         ),
         (
             "429",
-            "The API key has made as many requests, or has as many streams open, as it may.",
+            "The API key has made as many requests, or has as many streams or queries open, as it \
+             may.",
         ),
         (
             "500",
@@ -386,7 +443,7 @@ pub(super) fn responses() -> Value {
 
 /// The envelope of every error.
 pub(super) fn error() -> Value {
-    let codes = [
+    let codes: &[&str] = &[
         "malformed_request",
         "unauthorized",
         "forbidden",
@@ -399,7 +456,24 @@ pub(super) fn error() -> Value {
         "unsupported_media_type",
         "validation_failed",
         "rate_limited",
-        "unsupported_media_type",
+        "not_acceptable",
+        "syntax_error",
+        "undefined_table",
+        "undefined_column",
+        "undefined_function",
+        "type_mismatch",
+        "not_supported",
+        "statement_not_accepted",
+        "too_complex",
+        "invalid_parameters",
+        "division_by_zero",
+        "invalid_cast",
+        "numeric_overflow",
+        "computation_failed",
+        "memory_exceeded",
+        "query_timed_out",
+        "too_many_rows",
+        "not_representable",
         "internal_error",
         "bad_gateway",
         "gateway_timeout",
@@ -412,7 +486,8 @@ pub(super) fn error() -> Value {
         "properties": {
             "path": {
                 "type": "string",
-                "description": "JSON path in what was sent, such as `$.filter_tree.value`.",
+                "description": "JSON path in what was sent, such as `$.filter_tree.value`; \
+                    `$query` stands for the parameters.",
             },
             "message": {"type": "string", "description": "What is wrong and what to do about it."},
             "policy_id": {

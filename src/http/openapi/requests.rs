@@ -338,6 +338,21 @@ fn inspection() -> Named {
             "description": "A policy to try beside those that are saved.",
             "anyOf": [tree, {"type": "null"}],
         },
+        "account_id": nullable(id()),
+    });
+    let value = json!({"type": ["string", "number", "boolean", "null"]});
+    let query = json!({
+        "sql": {
+            "type": "string",
+            "pattern": r"^[^\u0000]*$",
+            "description": "A SELECT statement, or EXPLAIN of one, as PostgreSQL writes it.",
+        },
+        "params": {
+            "type": ["array", "null"],
+            "items": value,
+            "description": "The values of `$1`, `$2`, ...",
+        },
+        "account_id": nullable(id()),
     });
     let explain = json!({
         "model_id": id(),
@@ -383,6 +398,7 @@ fn inspection() -> Named {
     });
     vec![
         ("PackBody", object(&["policies"], pack)),
+        ("QueryBody", object(&["sql"], query)),
         (
             "PreviewBody",
             object(&["model_id", "destination_type"], preview),

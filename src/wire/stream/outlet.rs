@@ -1,20 +1,18 @@
 //! What passes of a columnar stream, written in its format.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use arrow::datatypes::SchemaRef;
 
 use super::StreamError;
 use super::contain::contain;
 use crate::guard::Guarded;
+use crate::wire::buffer::Buffer;
 use crate::wire::{BatchWriter, Format, WireError};
 
 /// Writes what passes; the bytes are appended to what the caller gives.
 pub(super) struct Outlet {
     format: Format,
-    writer: Option<BatchWriter<Bytes>>,
-    bytes: Bytes,
+    writer: Option<BatchWriter<Buffer>>,
+    bytes: Buffer,
 }
 
 impl Outlet {
@@ -22,7 +20,7 @@ impl Outlet {
         Outlet {
             format,
             writer: None,
-            bytes: Bytes::default(),
+            bytes: Buffer::default(),
         }
     }
 
@@ -69,7 +67,7 @@ impl Outlet {
         written(format, result)
     }
 
-    fn open(&mut self, schema: &SchemaRef) -> Result<&mut BatchWriter<Bytes>, WireError> {
+    fn open(&mut self, schema: &SchemaRef) -> Result<&mut BatchWriter<Buffer>, WireError> {
         let writer = match self.writer.take() {
             Some(writer) => writer,
             None => BatchWriter::new(self.format, schema.clone(), self.bytes.clone())?,
@@ -89,32 +87,5 @@ fn written(
             format: format.name(),
             what: "the encoder gave up",
         })),
-    }
-}
-
-/// Bytes on their way from a writer, which keeps its end, to whoever takes them over.
-#[derive(Clone, Default)]
-struct Bytes(Arc<Mutex<Vec<u8>>>);
-
-impl Bytes {
-    fn append_to(&self, out: &mut Vec<u8>) {
-        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if out.is_empty() {
-            std::mem::swap(out, &mut bytes);
-        } else {
-            out.append(&mut bytes);
-        }
-    }
-}
-
-impl Write for Bytes {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        to.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }

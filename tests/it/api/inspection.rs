@@ -1,8 +1,12 @@
 //! `/workspaces/{id}/preview` and `/workspaces/{id}/explain`.
 
+use reqwest::Method;
 use serde_json::json;
 
+use super::fixtures::{House, message};
 use super::{NOBODY, Server, not_in, text};
+
+on_both_stores!(preview_as_another_account_counts_their_rows);
 
 #[tokio::test]
 async fn a_preview_counts_with_and_without_a_draft() {
@@ -27,6 +31,42 @@ async fn a_preview_counts_with_and_without_a_draft() {
     );
     let free = json!({"model_id": catalog.model, "destination_type": "webhook"});
     assert_eq!(server.post(&preview, free).await.expect(200)["passing"], 5);
+}
+
+#[tokio::test]
+async fn a_preview_of_ones_own_making_takes_leave_to_read() {
+    let server = Server::start().await;
+    let ws = server.workspace().await;
+    let catalog = server.catalog(&ws).await;
+    let owner = server.owner_id().await;
+    let preview = format!("{ws}/preview");
+    let draft = ("filter_tree", not_in("country", ["FR"]));
+    let eyes = ("account_id", json!(owner));
+    for (name, permissions, status) in [
+        ("auditor", &["governance.read"][..], 403),
+        ("reader", &["governance.read", "models.read"][..], 200),
+    ] {
+        let role = server.role(&ws, name, permissions).await;
+        let email = format!("{name}@example.com");
+        let key = server.member(&ws, &email, &role).await;
+        let mut body = json!({"model_id": catalog.model, "destination_type": "file"});
+        let plain = server
+            .by(&key, Method::POST, &preview, body.clone())
+            .await
+            .expect(200);
+        assert_eq!(plain["read"], 5, "{name}");
+        for (field, value) in [&draft, &eyes] {
+            body[field] = value.clone();
+            let answer = server
+                .by(&key, Method::POST, &preview, body.clone())
+                .await
+                .expect(status);
+            if status == 403 {
+                assert_eq!(message(&answer), "your role does not grant models.read");
+            }
+            body[field] = json!(null);
+        }
+    }
 }
 
 #[tokio::test]
@@ -124,4 +164,47 @@ async fn records_to_explain_are_validated() {
             "{body}"
         );
     }
+}
+
+async fn preview_as_another_account_counts_their_rows(server: Server) {
+    let house = House::of(&server).await;
+    let preview = format!("{}/preview", house.ws);
+    let (analyst, key) = &house.analyst;
+    let body = |account: Option<&str>| json!({"model_id": house.catalog.model, "destination_type": "file", "account_id": account});
+    let counts = |counted: &serde_json::Value| {
+        ["read", "passing", "withheld"].map(|name| counted[name].as_u64().expect("a count"))
+    };
+    let own = server.post(&preview, body(None)).await.expect(200);
+    assert_eq!(counts(&own), [5, 3, 2]);
+    let theirs = server.post(&preview, body(Some(analyst))).await.expect(200);
+    assert_eq!(counts(&theirs), [2, 2, 0]);
+    let asked = server.by(key, Method::POST, &preview, body(None)).await;
+    assert_eq!(asked.expect(200), theirs);
+
+    // The log names the account that was looked at, and only then.
+    let path = format!("{}/audit?action=model.preview", house.ws);
+    let lines = server.get(&path).await.expect(200);
+    let lines = lines.as_array().expect("lines");
+    let accounts: Vec<_> = lines
+        .iter()
+        .map(|line| line["line"]["after"].get("account_id").cloned())
+        .collect();
+    assert_eq!(accounts, [None, Some(json!(analyst)), None]);
+    let owner = server.owner_id().await;
+    assert_eq!(lines[1]["line"]["account_id"], json!(owner));
+
+    // Who sees less than every row looks through nobody's eyes but their own.
+    let attempt = server
+        .by(key, Method::POST, &preview, body(Some(&owner)))
+        .await;
+    assert_eq!(
+        message(&attempt.expect(403)),
+        "evaluating as another account takes an account that sees every row of the model itself"
+    );
+    let asked = server
+        .by(key, Method::POST, &preview, body(Some(analyst)))
+        .await;
+    assert_eq!(asked.expect(200), theirs);
+    let nobody = server.post(&preview, body(Some(NOBODY))).await;
+    assert_eq!(nobody.faults(), ["$.account_id"]);
 }

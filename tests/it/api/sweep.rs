@@ -32,6 +32,13 @@ const ROUTES: &[(&str, &str, &str)] = &[
         "/models/{model}/guard?destination_type=file",
         "syncs:trigger",
     ),
+    ("GET", "/models/{model}/rows", "models:read"),
+    (
+        "GET",
+        "/models/{model}/effective-policy?account_id={account}",
+        "governance:read",
+    ),
+    ("POST", "/query", "models:read"),
     ("GET", "/destinations", "destinations:read"),
     ("POST", "/destinations", "destinations:write"),
     ("GET", "/destinations/{destination}", "destinations:read"),
@@ -325,7 +332,7 @@ async fn ids_of_another_workspace_in_a_body_or_below_an_own_object_are_unknown_o
     let me = format!("/members/{own_id}");
     // A request that refers to an id, the path of its fault, and an id of the other workspace.
     let id = "{id}";
-    let requests: [(&str, &str, &str, &str, Value); 19] = [
+    let requests: [(&str, &str, &str, &str, Value); 21] = [
         (
             "POST",
             "/groups",
@@ -458,6 +465,20 @@ async fn ids_of_another_workspace_in_a_body_or_below_an_own_object_are_unknown_o
             "$.model_id",
             &catalog.model,
             json!({"model_id": id, "destination_type": "file"}),
+        ),
+        (
+            "POST",
+            "/preview",
+            "$.account_id",
+            &stranger,
+            json!({"model_id": own_catalog.model, "destination_type": "file", "account_id": id}),
+        ),
+        (
+            "POST",
+            "/query",
+            "$.account_id",
+            &stranger,
+            json!({"sql": "SELECT 1", "account_id": id}),
         ),
     ];
     for (m, path, fault, theirs, body) in requests {

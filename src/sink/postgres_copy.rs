@@ -2,6 +2,7 @@
 //! type, so a value that does not fit is refused there.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Float32Array, Float64Array, LargeBinaryArray, LargeListArray,
@@ -12,7 +13,10 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use crate::wire;
+use crate::wire::{
+    self,
+    postgres::{push_copied, push_hex, push_quoted_item},
+};
 
 /// A value has no text, or the column's type has none. No value is quoted.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +64,7 @@ pub(super) fn encode(batch: &RecordBatch, as_json: &[bool]) -> Result<Vec<u8>, C
             text.clear();
             cell.write(row, &mut text)
                 .map_err(|error| located(error, field.name()))?;
-            push_escaped(&mut out, &text);
+            push_copied(&mut out, &text, b'\t');
         }
         out.push(b'\n');
     }
@@ -120,27 +124,13 @@ fn recast(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, Unwritable> {
     cast(column, to).map_err(|_| Unwritable::Type)
 }
 
-/// Every value as JSON text.
 fn json_texts(column: &ArrayRef) -> Result<ArrayRef, Unwritable> {
-    let one = RecordBatch::try_from_iter_with_nullable([("v", column.clone(), true)])
-        .map_err(|_| Unwritable::Type)?;
-    let bytes = wire::json_array(&one).map_err(|error| match error {
-        wire::WireError::Value { .. } => Unwritable::Value,
-        _ => Unwritable::Type,
-    })?;
-    let rows: Vec<Row<'_>> = serde_json::from_slice(&bytes).map_err(|_| Unwritable::Value)?;
-    let texts = rows
-        .iter()
-        .map(|row| row.v.map(serde_json::value::RawValue::get));
-    Ok(std::sync::Arc::new(
-        texts.collect::<arrow::array::StringArray>(),
-    ))
-}
-
-#[derive(serde::Deserialize)]
-struct Row<'a> {
-    #[serde(borrow)]
-    v: Option<&'a serde_json::value::RawValue>,
+    match wire::json_texts(column) {
+        Ok(texts) => Ok(Arc::new(texts)),
+        // Any other fault is one of the type.
+        Err(wire::WireError::Value { .. }) => Err(Unwritable::Value),
+        Err(_) => Err(Unwritable::Type),
+    }
 }
 
 /// One column, ready to be written cell by cell.
@@ -185,12 +175,7 @@ impl<'a> Cells<'a> {
             Kind::LargeText(array) => to.push_str(array.value(row)),
             Kind::Float32(array) => write_float(array.value(row).into(), array.value(row), to)?,
             Kind::Float64(array) => write_float(array.value(row), array.value(row), to)?,
-            Kind::Bytes(array) => {
-                to.push_str("\\x");
-                for byte in array.value(row) {
-                    write!(to, "{byte:02x}")?;
-                }
-            }
+            Kind::Bytes(array) => push_hex(to, array.value(row))?,
             Kind::List(array) => write_list(&array.value(row), to)?,
             Kind::Shown(formatter) => formatter.value(row).write(to)?,
         }
@@ -225,36 +210,15 @@ fn write_list(items: &ArrayRef, to: &mut String) -> Result<(), Unwritable> {
         } else {
             text.clear();
             cells.write(index, &mut text)?;
-            to.push('"');
-            for character in text.chars() {
-                if matches!(character, '"' | '\\') {
-                    to.push('\\');
-                }
-                to.push(character);
-            }
-            to.push('"');
+            push_quoted_item(to, &text)?;
         }
     }
     to.push('}');
     Ok(())
 }
 
-fn push_escaped(out: &mut Vec<u8>, text: &str) {
-    for byte in text.bytes() {
-        match byte {
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            byte => out.push(byte),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{BinaryArray, Int32Array, TimestampMillisecondArray};
     use arrow::datatypes::Int32Type;
 

@@ -87,8 +87,9 @@ impl Publisher {
         Err(StoreError::Stale.into())
     }
 
-    /// Publishes changes on top of these very policies; `None` if others are in force by now.
-    /// What follows from the whole set is computed anew then.
+    /// Publishes changes on top of these very policies, and with them what categories are to
+    /// remember; `None` if others are in force by now. What follows from the whole set is
+    /// computed anew then.
     async fn publish_onto(
         &self,
         policies: &PolicySet,
@@ -98,20 +99,21 @@ impl Publisher {
         if !policies.is_before(changes) {
             return Err(StoreError::Stale.into());
         }
-        let faults = self.check(policies, changes, act.at).await?;
+        let changes = policies.keeping_cover(changes);
+        let faults = self.check(policies, &changes, act.at).await?;
         if !faults.is_empty() {
             return Err(PublishError::Refused(faults));
         }
         let (workspace_id, expected) = (policies.workspace_id, policies.revision);
         match self
             .store
-            .commit(workspace_id, changes, expected, act)
+            .commit(workspace_id, &changes, expected, act)
             .await
         {
             Err(StoreError::Stale) => Ok(None),
             Err(error) => Err(error.into()),
             Ok(revision) => {
-                self.registry.advance(expected, workspace_id, changes);
+                self.registry.advance(expected, workspace_id, &changes);
                 Ok(Some(revision))
             }
         }
@@ -163,7 +165,7 @@ impl Publisher {
     }
 
     /// Makes the policies of an earlier revision those of a new one. Models, members and groups
-    /// stay as they are.
+    /// stay as they are, and so does what categories cover that stay.
     ///
     /// Errors: not found, for a revision that is not there; every fault, if a policy of then does
     /// not compile against the models of now.
@@ -198,7 +200,7 @@ impl Publisher {
             then.assignments
                 .retain(|_, assignment| groups.contains(&assignment.group_id));
             let left_out = assigned - then.assignments.len();
-            let changes = now.changes_to(&then);
+            let changes = now.keeping_cover(&now.changes_to(&then));
             if changes.is_empty() {
                 return Ok(Restored {
                     revision: now.revision,

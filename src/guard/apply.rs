@@ -44,6 +44,15 @@ pub struct Guarded {
 }
 
 impl Guarded {
+    /// Rows that were computed from nothing but rows that a guard of this revision let pass.
+    pub(super) fn derived(batch: RecordBatch, revision: Revision) -> Guarded {
+        Guarded {
+            batch,
+            revision,
+            place: 0,
+        }
+    }
+
     /// The rows.
     pub fn batch(&self) -> &RecordBatch {
         &self.batch

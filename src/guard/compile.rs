@@ -133,6 +133,16 @@ impl Guard {
         &self.columns
     }
 
+    /// Whether no row can pass, whatever is in it.
+    pub fn withholds_all(&self) -> bool {
+        matches!(self.judge, Judge::Always(false))
+    }
+
+    /// Whether nothing is required of a row.
+    pub fn requires_nothing(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// The schema of those columns alone: all that a batch needs in order to be judged.
     pub fn read_schema(&self) -> SchemaRef {
         let fields = self

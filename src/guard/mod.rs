@@ -5,18 +5,24 @@
 //! `literal`: what those values are), and plans into expressions (`expression`, with the leaves
 //! that DataFusion lacks in `leaf`). `apply` evaluates them and `explain` says why. `requirements`
 //! picks the policies that concern a model, a destination type and a principal; `registry` holds
-//! the policies that are in force, and the guards compiled from them.
+//! the policies that are in force, and the guards compiled from them. `table` is a model as queries
+//! see it, filtered behind a barrier that no part of a query passes but what `harmless` lets
+//! through; `session` is SQL over such tables and nothing else.
 
 pub mod apply;
+pub(crate) mod compact;
 pub mod compile;
 pub mod explain;
 mod expression;
+pub mod harmless;
 mod leaf;
 mod literal;
 mod ordinal;
 mod plan;
 pub mod registry;
 mod requirements;
+pub mod session;
+pub mod table;
 
 pub use apply::{GuardError, Guarded, Judgement, Verdict, mapped_schema};
 pub use compile::{Guard, PolicyFault};

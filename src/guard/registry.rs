@@ -76,15 +76,21 @@ enum Compiled {
 
 impl Default for Registry {
     fn default() -> Self {
-        Registry {
-            in_force: RwLock::default(),
-            compiled: moka::sync::Cache::new(GUARDS),
-            relative: moka::sync::Cache::new(GUARDS),
-        }
+        Registry::with_capacity(GUARDS)
     }
 }
 
 impl Registry {
+    /// A registry that keeps about this many compiled guards, and as many again of those that
+    /// depend on the time.
+    pub fn with_capacity(guards: u64) -> Registry {
+        Registry {
+            in_force: RwLock::default(),
+            compiled: moka::sync::Cache::new(guards),
+            relative: moka::sync::Cache::new(guards),
+        }
+    }
+
     /// The policies last handed over for a workspace.
     pub fn in_force(&self, workspace_id: Uuid) -> Option<Arc<PolicySet>> {
         let sets = self.in_force.read().unwrap_or_else(PoisonError::into_inner);

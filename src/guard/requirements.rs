@@ -37,14 +37,15 @@ pub fn requirements(
 }
 
 /// One requirement for each category that covers the model and restricts the principal: a record
-/// passes where any of their policies of that category says TRUE; with none, nowhere.
+/// passes where any of their policies of that category says TRUE; with none, nowhere. A category
+/// covers what its policies cover and what they have covered.
 fn access(
     policies: &PolicySet,
     model: &Model,
     schema: &Schema,
     principal: &Standing,
 ) -> Vec<Requirement> {
-    if policies.access_policies.is_empty() {
+    if policies.access_categories.is_empty() {
         return Vec::new();
     }
     let assigned = policies.assigned_to(&principal.groups);
@@ -59,7 +60,9 @@ fn access(
             .map(Arc::as_ref)
             .filter(|policy| policy.covers(model, &model.schema) || policy.covers(model, schema))
             .collect();
-        if covering.is_empty() {
+        let has_covered =
+            || category.has_covered(model, &model.schema) || category.has_covered(model, schema);
+        if covering.is_empty() && !has_covered() {
             continue;
         }
         // Whoever has a policy of the category is restricted by it, also where theirs is of

@@ -154,6 +154,9 @@ async fn read(
         name,
         description,
         unassigned,
+        once_covered: before
+            .map(|category| category.once_covered.clone())
+            .unwrap_or_default(),
         created_at: before.map_or(member.act.at, |category| category.created_at),
         updated_at: member.act.at,
     })

@@ -111,7 +111,7 @@ pub(crate) async fn update_subset(
     Ok(with_revision(revision, Object::ok(policy)))
 }
 
-/// Deletes an access policy that no group has. A category without policies restricts nobody.
+/// Deletes an access policy that no group has. Its category goes on covering what it covered.
 #[utoipa::path(
     delete, path = "/workspaces/{id}/subsets/{subsetId}", tag = "subsets",
     extensions(("x-permission" = json!("governance.write"))),

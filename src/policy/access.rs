@@ -1,5 +1,7 @@
 //! Access policies (seed 003): which records the members of a group may see.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::Schema;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::filter_tree::FilterDocument;
-use super::{PolicyKind, Requirement};
+use super::{PolicyKind, Requirement, Scope};
 use crate::catalog::Model;
 
 /// What a category decides about a principal who has no policy of it.
@@ -22,7 +24,7 @@ pub enum Unassigned {
 }
 
 /// A dimension along which records are shared out, such as region or brand. It covers the models
-/// that its policies cover.
+/// that its policies cover or have covered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AccessCategory {
     /// Identifier.
@@ -35,6 +37,11 @@ pub struct AccessCategory {
     pub description: String,
     /// What it decides about a principal who has no policy of it.
     pub unassigned: Unassigned,
+    /// What it covers although its policies do so no more. Callers of the API are not shown it;
+    /// revisions and the audit log tell of it.
+    #[serde(default, skip_serializing)]
+    #[schema(ignore)]
+    pub once_covered: BTreeSet<Scope>,
     /// Creation time.
     pub created_at: DateTime<Utc>,
     /// Last change.
@@ -72,7 +79,8 @@ pub struct AccessPolicy {
 impl AccessPolicy {
     /// Whether the policy governs a model that has these columns.
     pub fn covers(&self, model: &Model, schema: &Schema) -> bool {
-        super::covers(self.parent_model_id, self.filter_tree.tree(), model, schema)
+        let columns = || self.filter_tree.tree().columns();
+        super::covers(self.parent_model_id, columns, model, schema)
     }
 
     /// The policy alone as a requirement of a guard: to see whether it compiles.

@@ -106,7 +106,8 @@ impl Change {
         }
     }
 
-    /// Its object before and after, as callers of the API see it.
+    /// Its object before and after, as callers of the API see it; of a category also what it
+    /// remembers, if anything.
     pub fn sides(&self) -> (Option<Value>, Option<Value>) {
         fn sides<T>(edit: &Edit<T>, shown: impl Fn(&T) -> Value) -> (Option<Value>, Option<Value>) {
             let shown = |object: &Option<Arc<T>>| object.as_deref().map(&shown);
@@ -114,7 +115,7 @@ impl Change {
         }
         match self {
             Change::DestinationPolicy(edit) => sides(edit, |object| json!(object)),
-            Change::AccessCategory(edit) => sides(edit, |object| json!(object)),
+            Change::AccessCategory(edit) => sides(edit, category_document),
             Change::AccessPolicy(edit) => sides(edit, |object| json!(object)),
             Change::Assignment(edit) => sides(edit, |object| json!(object)),
             Change::RequireDestinationPolicy { before, after } => {
@@ -188,6 +189,16 @@ impl Change {
             Change::Model(edit) => Change::Model(edit.inverse()),
         }
     }
+}
+
+fn category_document(category: &AccessCategory) -> Value {
+    let mut document = json!(category);
+    if let Value::Object(fields) = &mut document
+        && !category.once_covered.is_empty()
+    {
+        fields.insert("once_covered".to_owned(), json!(category.once_covered));
+    }
+    document
 }
 
 impl PolicySet {

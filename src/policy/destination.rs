@@ -41,7 +41,8 @@ pub struct DestinationPolicy {
 impl DestinationPolicy {
     /// Whether the policy governs a model that has these columns.
     pub fn covers(&self, model: &Model, schema: &Schema) -> bool {
-        super::covers(self.parent_model_id, self.filter_tree.tree(), model, schema)
+        let columns = || self.filter_tree.tree().columns();
+        super::covers(self.parent_model_id, columns, model, schema)
     }
 
     /// The policy as a requirement of a guard.

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod cases;
 pub mod change;
+pub mod cover;
 pub mod destination;
 pub mod difference;
 mod filter_schema;
@@ -22,6 +23,7 @@ use crate::catalog::Model;
 pub use crate::catalog::PolicyKind;
 pub use access::{AccessCategory, AccessPolicy, Assignment, Unassigned};
 pub use change::{Change, Edit};
+pub use cover::Scope;
 pub use destination::DestinationPolicy;
 pub use filter_tree::{FilterDocument, FilterTree};
 
@@ -114,12 +116,17 @@ impl PolicySet {
 }
 
 /// Whether a policy governs a model that has these columns: it names the model, or names none and
-/// the model has every column that the tree reads.
-fn covers(parent: Option<Uuid>, tree: &FilterTree, model: &Model, schema: &Schema) -> bool {
+/// the model has every column that it reads.
+fn covers<'a, C: IntoIterator<Item = &'a str>>(
+    parent: Option<Uuid>,
+    columns: impl FnOnce() -> C,
+    model: &Model,
+    schema: &Schema,
+) -> bool {
     match parent {
         Some(id) => id == model.id,
         None => {
-            let mut columns = tree.columns().into_iter();
+            let mut columns = columns().into_iter();
             columns.all(|column| filter_tree::schema_has(schema, column))
         }
     }

@@ -31,6 +31,7 @@ struct CategoryRow {
     name: String,
     description: String,
     unassigned: String,
+    once_covered: String,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -45,6 +46,7 @@ impl TryFrom<CategoryRow> for AccessCategory {
             name: row.name,
             description: row.description,
             unassigned: columns::from_word(&row.unassigned, "access_categories.unassigned")?,
+            once_covered: columns::from_json(&row.once_covered, "access_categories.once_covered")?,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
@@ -109,7 +111,8 @@ pub(super) async fn read(tx: &mut Tx, workspace_id: Uuid) -> Result<Access, Stor
     let categories = objects(all!(
         tx,
         CategoryRow,
-        "SELECT id, workspace_id, name, description, unassigned, created_at, updated_at
+        "SELECT id, workspace_id, name, description, unassigned, once_covered, created_at,
+                updated_at
          FROM access_categories WHERE workspace_id = $1",
         workspace_id,
     ))?;
@@ -153,19 +156,22 @@ pub(super) async fn assignments_of_group(
 }
 
 pub(super) async fn put_category(tx: &mut Tx, category: &AccessCategory) -> Result<(), StoreError> {
+    let once_covered = columns::json(&category.once_covered)?;
     let saved = execute!(
         tx,
         "INSERT INTO access_categories (id, workspace_id, name, description, unassigned,
-             created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+             once_covered, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description,
-             unassigned = excluded.unassigned, updated_at = excluded.updated_at
+             unassigned = excluded.unassigned, once_covered = excluded.once_covered,
+             updated_at = excluded.updated_at
          WHERE access_categories.workspace_id = excluded.workspace_id",
         category.id,
         category.workspace_id,
         &category.name,
         &category.description,
         columns::word(category.unassigned)?,
+        &once_covered,
         columns::time(category.created_at),
         columns::time(category.updated_at),
     )

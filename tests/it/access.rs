@@ -1,8 +1,9 @@
 //! How policies combine: the guard of a principal says, row by row, what the formula of the design
 //! says. The formula is read a second time here, one row at a time and from the documents alone.
 
+mod cover;
 mod formula;
-mod house;
+pub(crate) mod house;
 mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -63,9 +63,13 @@ pub(crate) fn decide(
         return Decision::NothingMayBeSent;
     }
 
-    // AND, for each category that has a policy on this model: OR of those of the principal.
+    // AND, for each category that has, or has had, a policy on this model: OR of those of the
+    // principal.
     for category in policies.access_categories.values() {
-        let mut covered = false;
+        let mut covered = category.once_covered.iter().any(|scope| {
+            let columns: BTreeSet<&str> = scope.columns.iter().map(String::as_str).collect();
+            is_of(scope.parent_model_id, &columns, batch)
+        });
         let mut has_any = false;
         let mut opened = Vec::new();
         for policy in policies.access_policies.values() {
@@ -110,16 +114,17 @@ pub(crate) fn decide(
 /// Whether a policy is about the model of the rows: it names it, or it names none and the model
 /// has all its columns.
 fn covers(parent: Option<Uuid>, document: &FilterDocument, batch: &RecordBatch) -> bool {
+    let mut named = BTreeSet::new();
+    columns(document.json(), &mut named);
+    is_of(parent, &named.iter().map(String::as_str).collect(), batch)
+}
+
+fn is_of(parent: Option<Uuid>, named: &BTreeSet<&str>, batch: &RecordBatch) -> bool {
+    let schema = batch.schema();
+    let has = |name: &&str| schema.fields().iter().any(|field| field.name() == name);
     match parent {
         Some(id) => id == model().id,
-        None => {
-            let mut named = BTreeSet::new();
-            columns(document.json(), &mut named);
-            let schema = batch.schema();
-            named
-                .iter()
-                .all(|name| schema.fields().iter().any(|field| field.name() == name))
-        }
+        None => named.iter().all(has),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Policy sets as they are put together by hand, the model and the rows that they are about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
@@ -12,7 +12,7 @@ use syncguard::catalog::{Model, ModelQuery};
 use syncguard::guard::registry::NoGuard;
 use syncguard::guard::{Guard, requirements};
 use syncguard::policy::{
-    AccessCategory, AccessPolicy, Assignment, DestinationPolicy, FilterDocument, PolicySet,
+    AccessCategory, AccessPolicy, Assignment, DestinationPolicy, FilterDocument, PolicySet, Scope,
     Unassigned,
 };
 use syncguard::principal::{Permissions, Standing};
@@ -143,6 +143,7 @@ impl House {
             name: format!("category {number}"),
             description: String::new(),
             unassigned,
+            once_covered: BTreeSet::new(),
             created_at: now(),
             updated_at: now(),
         };
@@ -150,6 +151,15 @@ impl House {
         let categories = &mut self.policies.access_categories;
         categories.insert(id, Arc::new(category));
         id
+    }
+
+    /// Has a category remember what a policy covered.
+    pub(crate) fn once_covered(&mut self, category: Uuid, of: Option<usize>, tree: Value) {
+        let policy = self.policy(category, of, tree);
+        let policy = self.policies.access_policies.remove(&policy);
+        let category = self.policies.access_categories.get_mut(&category);
+        let remembered = &mut Arc::make_mut(category.unwrap()).once_covered;
+        remembered.insert(Scope::of(&policy.unwrap()));
     }
 
     pub(crate) fn policy(&mut self, category_id: Uuid, of: Option<usize>, tree: Value) -> Uuid {

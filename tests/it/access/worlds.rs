@@ -22,6 +22,8 @@ pub(crate) struct Sketch {
     /// Model, destination type, enabled, tree.
     destination: Vec<(Option<usize>, usize, bool, Value)>,
     categories: Vec<Unassigned>,
+    /// What categories have covered: category, model, tree.
+    once_covered: Vec<(usize, Option<usize>, Value)>,
     /// Category, model, tree, groups.
     access: Vec<(usize, Option<usize>, Value, Vec<usize>)>,
     /// Role and groups.
@@ -95,17 +97,28 @@ pub(crate) fn sketches() -> impl Strategy<Value = Sketch> {
         prop::bool::weighted(0.3),
         vec(destination, 0..3),
         vec(unassigned, 1..4),
+        vec((0..3usize, models(), trees()), 0..2),
         vec(access, 0..8),
         vec((0..4usize, groups()), 1..5),
         prop::option::weighted(0.7, 0..TYPES.len()),
         rows(),
     )
         .prop_map(
-            |(demands, destination, categories, access, principals, destination_type, rows)| {
+            |(
+                demands,
+                destination,
+                categories,
+                once_covered,
+                access,
+                principals,
+                destination_type,
+                rows,
+            )| {
                 Sketch {
                     demands,
                     destination,
                     categories,
+                    once_covered,
                     access,
                     principals,
                     destination_type,
@@ -127,6 +140,10 @@ impl Sketch {
             .iter()
             .map(|unassigned| house.category(*unassigned))
             .collect();
+        for (category, model, tree) in &self.once_covered {
+            let category = categories[category % categories.len()];
+            house.once_covered(category, *model, tree.clone());
+        }
         for (category, model, tree, groups) in &self.access {
             let category = categories[category % categories.len()];
             let policy = house.policy(category, *model, tree.clone());

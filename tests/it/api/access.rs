@@ -17,6 +17,8 @@ on_both_stores!(
     policy_of_another_model_opens_nothing_here,
     run_of_a_member_sends_their_rows_and_names_the_category,
     next_run_knows_what_was_taken_away,
+    last_policy_taken_away_closes_the_model,
+    restoration_closes_what_it_leaves_without_a_policy,
     preview_counts_what_the_caller_may_see,
     run_of_who_has_left_is_blocked,
 );
@@ -275,7 +277,7 @@ async fn run_of_a_member_sends_their_rows_and_names_the_category(server: Server)
 
 async fn next_run_knows_what_was_taken_away(server: Server) {
     let (ws, catalog) = open_catalog(&server).await;
-    let [account_id, key, _, subset, group] = american(&server, &ws, &catalog.model).await;
+    let [account_id, key, category, subset, group] = american(&server, &ws, &catalog.model).await;
     let all = async |expected: &[u64]| {
         let run = server.ran(&key, &ws, &catalog.sync).await;
         let count = expected.len() as u64;
@@ -313,12 +315,124 @@ async fn next_run_knows_what_was_taken_away(server: Server) {
         .await
         .expect(204);
     all(&NOTHING).await;
-    // Without a policy its category covers nothing.
+    // The end of the last policy opens nothing; that of its category does.
     server
         .delete(&format!("{ws}/subsets/{subset}"))
         .await
         .expect(204);
+    all(&NOTHING).await;
+    server
+        .delete(&format!("{ws}/subset-categories/{category}"))
+        .await
+        .expect(204);
     all(&EVERYTHING).await;
+}
+
+async fn last_policy_taken_away_closes_the_model(server: Server) {
+    let (ws, catalog) = open_catalog(&server).await;
+    let model = catalog.model.as_str();
+    let second = json!({"name": "second", "source_id": catalog.source, "table": "files"});
+    let second = server.made(&format!("{ws}/models"), second).await;
+    let [account_id, _, category, subset, group] = american(&server, &ws, model).await;
+    let owner_id = server.owner_id().await;
+    let path = format!("{ws}/subset-categories/{category}");
+    let one = format!("{ws}/subsets/{subset}");
+    let shown = server.get(&path).await;
+    let tag = shown.header("etag").map(str::to_owned);
+    let shown = shown.expect(200);
+    let elsewhere = server.category(&ws, "Brand", "allow").await;
+    let narrow = json!({"parent_model_id": second});
+    let other_columns = json!({"parent_model_id": null, "filter_tree": equals("shoe", "10")});
+    let moved = json!({"category_id": elsewhere, "parent_model_id": null, "filter_tree": equals("shoe", "10")});
+    let back = json!({
+        "category_id": category,
+        "parent_model_id": model,
+        "filter_tree": equals("country", "US"),
+    });
+    for change in [narrow, other_columns, moved] {
+        assert_eq!(server.seen(&ws, model, &account_id).await, [2, 4]);
+        server.put(&one, change.clone()).await.expect(200);
+        assert_eq!(
+            server.seen(&ws, model, &account_id).await,
+            NOTHING,
+            "{change}"
+        );
+        assert_eq!(server.seen(&ws, model, &owner_id).await, EVERYTHING);
+        server.put(&one, back.clone()).await.expect(200);
+    }
+    let subsets = format!("{ws}/groups/{group}/subsets");
+    let none = json!({"subset_ids": []});
+    server.put(&subsets, none).await.expect(200);
+    server.delete(&one).await.expect(204);
+    assert_eq!(server.seen(&ws, model, &account_id).await, NOTHING);
+    assert_eq!(server.seen(&ws, model, &owner_id).await, EVERYTHING);
+    let effective = format!("{ws}/models/{model}/effective-policy?account_id={account_id}");
+    let effective = server.get(&effective).await.expect(200);
+    let required = json!([{"category_id": category, "category": "Region", "policies": []}]);
+    assert_eq!(
+        (&effective["rows"], &effective["requirements"]),
+        (&json!("none"), &required)
+    );
+    // The category looks as before, and is changed as it was read.
+    let now = server.get(&path).await;
+    assert_eq!(now.header("etag").map(str::to_owned), tag);
+    assert_eq!(now.expect(200), shown);
+    let rename = json!({"name": "Land"});
+    let header = ("if-match", tag.as_deref().expect("an ETag"));
+    let renamed = server.with_header(Method::PUT, &path, header, rename).await;
+    renamed.expect(200);
+    assert_eq!(server.seen(&ws, model, &account_id).await, NOTHING);
+    // To allow opens, for good.
+    for unassigned in ["allow", "deny"] {
+        let change = json!({"unassigned": unassigned});
+        server.put(&path, change).await.expect(200);
+        assert_eq!(server.seen(&ws, model, &account_id).await, EVERYTHING);
+    }
+}
+
+async fn restoration_closes_what_it_leaves_without_a_policy(server: Server) {
+    let (ws, catalog) = open_catalog(&server).await;
+    let model = catalog.model.as_str();
+    let list = format!("{ws}/revisions");
+    let start = server.get(&list).await.expect(200)[0]["revision"].clone();
+    let [account_id, _, category, subset, _] = american(&server, &ws, model).await;
+    let seen = async || server.seen(&ws, model, &account_id).await;
+    let list = server.get(&list).await.expect(200);
+    let made = |id: &str| {
+        let made = list.as_array().expect("revisions").iter();
+        let mut made = made.filter(|made| made["changes"][0]["id"] == json!(id));
+        made.next_back().expect("a revision")["revision"].clone()
+    };
+    let (bare, full) = (made(&category), list[0]["revision"].clone());
+    let restore = async |revision: &Value| {
+        let path = format!("{ws}/revisions/{revision}/restore");
+        server.post(&path, json!({})).await.expect(200)
+    };
+    assert_eq!(seen().await, [2, 4]);
+    // Then the category had no policy yet.
+    let restored = restore(&bare).await;
+    assert_eq!(restored["changes"], json!(3));
+    let path = format!("{ws}/subsets/{subset}");
+    server.get(&path).await.expect(404);
+    assert_eq!(seen().await, NOTHING);
+    assert_eq!(restore(&bare).await["changes"], json!(0));
+    // What it remembers is told of.
+    let path = format!("{ws}/revisions/{}", restored["revision"]);
+    let revision = server.get(&path).await.expect(200);
+    let changes = revision["changes"].as_array().expect("changes");
+    let own = changes
+        .iter()
+        .find(|change| change["id"] == json!(category));
+    let scopes = json!([{"parent_model_id": model, "columns": []}]);
+    assert_eq!(own.expect("a change")["after"]["once_covered"], scopes);
+    let audit = format!("{ws}/audit?object_id={category}");
+    let lines = server.get(&audit).await.expect(200).to_string();
+    assert!(lines.contains("once_covered"), "{lines}");
+    restore(&full).await;
+    assert_eq!(seen().await, [2, 4]);
+    // Then the category itself was not there.
+    restore(&start).await;
+    assert_eq!(seen().await, EVERYTHING);
 }
 
 async fn preview_counts_what_the_caller_may_see(server: Server) {

@@ -1,6 +1,6 @@
 //! Access policies: their categories, and the groups that have them.
 
-use syncguard::policy::{AccessCategory, AccessPolicy, Assignment, Unassigned};
+use syncguard::policy::{AccessCategory, AccessPolicy, Assignment, Scope, Unassigned};
 
 use super::*;
 
@@ -13,7 +13,7 @@ on_both_databases!(
     object_of_another_workspace_is_not_found,
 );
 
-/// A category, a policy of it, and a further policy that covers every model.
+/// A category that remembers something, a policy of it, and a further policy that covers every model.
 pub(super) struct Access {
     pub(super) category: AccessCategory,
     pub(super) policy: AccessPolicy,
@@ -27,6 +27,7 @@ pub(super) fn access(house: &House, category: &str, policy: &str) -> Access {
         name: category.to_owned(),
         description: "Who looks after what".to_owned(),
         unassigned: Unassigned::Deny,
+        once_covered: BTreeSet::from([Scope::model(house.model.id)]),
         created_at: at(1),
         updated_at: at(1),
     };
@@ -120,6 +121,7 @@ async fn every_kind_of_change_reads_back_as_it_was_made(house: House) {
         name: "country".to_owned(),
         description: String::new(),
         unassigned: Unassigned::Allow,
+        once_covered: BTreeSet::from([Scope::model(house.model.id), Scope::of(&everywhere)]),
         updated_at: at(7),
         ..category.clone()
     };

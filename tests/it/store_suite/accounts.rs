@@ -17,7 +17,7 @@ async fn bootstrap_happens_once(house: House) {
     assert!(
         !house
             .store
-            .bootstrap(&late, &key(&late), "k", &[1; 32], &room)
+            .bootstrap(&late, &key(&late), &key_text("k"), &room)
             .await
             .unwrap()
     );
@@ -55,9 +55,9 @@ async fn concurrent_bootstraps_make_one_account(house: House) {
         let store = store.clone();
         tokio::spawn(async move {
             let account = account(&format!("{n}@example.com"));
-            let (key, id) = (key(&account), format!("k{n}"));
+            let (key, text) = (key(&account), key_text(&format!("k{n}")));
             store
-                .bootstrap(&account, &key, &id, &[1; 32], &workspace("default"))
+                .bootstrap(&account, &key, &text, &workspace("default"))
                 .await
                 .unwrap()
         })
@@ -91,18 +91,18 @@ async fn key_is_found_until_it_is_revoked(house: House) {
     let key = key(&house.account);
     house
         .store
-        .insert_key(&key, "second", &[9; 32], &house.act(1))
+        .insert_key(&key, &key_text("second"), &house.act(1))
         .await
         .unwrap();
     let found = house.store.find_key("second").await.unwrap().unwrap();
     assert_eq!(
         (&found.key, &found.digest, &found.account),
-        (&key, &vec![9; 32], &house.account)
+        (&key, &key_text("second").digest().to_vec(), &house.account)
     );
-    assert!(!format!("{found:?}").contains("9, 9"));
+    assert!(!format!("{found:?}").contains("digest"));
     let again = house
         .store
-        .insert_key(&key, "third", &[9; 32], &house.act(1))
+        .insert_key(&key, &key_text("third"), &house.act(1))
         .await;
     assert_conflict(again, "key");
     assert_eq!(
@@ -127,7 +127,7 @@ async fn key_is_found_until_it_is_revoked(house: House) {
     };
     let saved = house
         .store
-        .insert_key(&orphan, "orphan", &[9; 32], &house.act(3))
+        .insert_key(&orphan, &key_text("orphan"), &house.act(3))
         .await;
     assert_not_found(saved, "account");
 }

@@ -1,6 +1,7 @@
 //! The policies in force, as a registry that was not there at each change learns of them.
 
 use syncguard::guard::Registry;
+use syncguard::policy::{AccessCategory, Scope};
 
 use super::access::{Access, access, assignment};
 use super::*;
@@ -56,13 +57,17 @@ async fn registry_that_is_behind_catches_up(house: House) {
     let Access {
         category,
         policy: opened,
-        ..
+        everywhere,
     } = access(&house, "region", "emea");
+    let remembering = AccessCategory {
+        once_covered: BTreeSet::from([Scope::of(&everywhere)]),
+        ..category.clone()
+    };
     let group = house.group("north", None).await;
     house.put_into(&group, house.account.id).await;
     house
         .publish(&[
-            Change::AccessCategory(Edit::create(category)),
+            Change::AccessCategory(Edit::create(category.clone())),
             Change::AccessPolicy(Edit::create(opened.clone())),
         ])
         .await;
@@ -70,6 +75,8 @@ async fn registry_that_is_behind_catches_up(house: House) {
     house
         .publish(&[Change::Assignment(Edit::create(assigned))])
         .await;
+    let remember = Edit::update(Arc::new(category), remembering.clone());
+    house.publish(&[Change::AccessCategory(remember)]).await;
     let short = policy(&house, "short");
     house.publish(&[create(&short)]).await;
     house.publish(&[delete(&short)]).await;
@@ -97,7 +104,9 @@ async fn registry_that_is_behind_catches_up(house: House) {
     assert!(policies.assignments.is_empty());
     let policies = learn(&house, &registry).await;
     assert_eq!(*policies, house.policies().await);
-    assert!(policies.revision >= known.revision + 8);
+    assert!(policies.revision >= known.revision + 9);
+    let learnt = &policies.access_categories[&remembering.id];
+    assert_eq!(**learnt, remembering);
     assert!(shared(&known, &policies, kept.id), "step by step");
 
     // The end of a group is learnt, too.

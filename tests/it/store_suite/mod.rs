@@ -14,7 +14,7 @@ use syncguard::catalog::{
     Workspace,
 };
 use syncguard::policy::{Change, DestinationPolicy, Edit, FilterDocument, PolicySet};
-use syncguard::principal::{ADMIN, Account, Act, ApiKey, Group, MEMBER, Member, OWNER};
+use syncguard::principal::{ADMIN, Account, Act, ApiKey, Group, KeyText, MEMBER, Member, OWNER};
 use syncguard::store::{Store, StoreError};
 use uuid::Uuid;
 
@@ -53,6 +53,7 @@ mod revisions;
 mod roles;
 mod runs;
 mod uploads;
+mod verifiers;
 
 #[tokio::test]
 async fn password_of_the_store_is_in_no_error() {
@@ -105,7 +106,7 @@ impl House {
         let key = key(&account);
         assert!(
             store
-                .bootstrap(&account, &key, "first", &[7; 32], &workspace)
+                .bootstrap(&account, &key, &key_text("first"), &workspace)
                 .await
                 .unwrap()
         );
@@ -241,6 +242,11 @@ fn account(email: &str) -> Account {
         created_at: at(0),
         updated_at: at(0),
     }
+}
+
+/// The text of a key, which is found by `id`.
+fn key_text(id: &str) -> KeyText {
+    KeyText::new(&format!("sgk_{id}_secret")).unwrap()
 }
 
 fn key(account: &Account) -> ApiKey {

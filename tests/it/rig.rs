@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use reqwest::Method;
 use serde_json::{Value, json};
-use syncguard::app::App;
+use syncguard::app::{App, Listeners};
 use syncguard::config::{Config, Retry};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -386,7 +386,11 @@ async fn serve(config: &Config) -> (Client, CancellationToken, JoinHandle<()>) {
     let base = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
     let shutdown = stop.clone();
-    let serving = tokio::spawn(async move { app.serve(listener, shutdown).await.unwrap() });
+    let serving = tokio::spawn(async move {
+        app.serve(Listeners::http(listener), shutdown)
+            .await
+            .unwrap()
+    });
     (Client::connect(base, KEY).await, stop, serving)
 }
 

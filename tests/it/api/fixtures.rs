@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Answer, NOBODY, Server, text};
+use super::{Answer, Catalog, MEMBER, NOBODY, Server, text};
 
 /// A filter tree of one condition.
 pub(crate) fn equals(column: &str, value: &str) -> Value {
@@ -61,6 +61,48 @@ pub(crate) fn revision(answer: &Answer) -> u64 {
 #[track_caller]
 pub(crate) fn message(error: &Value) -> &str {
     error["error"]["message"].as_str().expect("a message")
+}
+
+/// A model of customers, of which members see those from the US alone: an access policy opens
+/// them to a group.
+pub(crate) struct House {
+    pub(crate) ws: String,
+    pub(crate) catalog: Catalog,
+    pub(crate) group: String,
+    pub(crate) category: String,
+    pub(crate) policy: String,
+    /// A member of the group: account and key.
+    pub(crate) analyst: (String, String),
+}
+
+impl House {
+    pub(crate) async fn of(server: &Server) -> House {
+        let ws = server.workspace().await;
+        let catalog = server.catalog(&ws).await;
+        let category = server.category(&ws, "Region", "deny").await;
+        let tree = equals("country", "US");
+        let model = Some(catalog.model.as_str());
+        let policy = server.subset(&ws, &category, model, "US", tree).await;
+        let group = server.group(&ws, "US", None).await;
+        server.assign(&ws, &policy, &group).await;
+        let analyst = server.joined(&ws, "analyst@example.com", MEMBER).await;
+        server.enroll(&ws, &group, &analyst.0).await;
+        House {
+            ws,
+            catalog,
+            group,
+            category,
+            policy,
+            analyst,
+        }
+    }
+}
+
+/// The first value of each row of an answer to a query.
+#[track_caller]
+pub(crate) fn first_values(table: &Value) -> Vec<Value> {
+    let rows = table["rows"].as_array().expect("rows");
+    rows.iter().map(|row| row[0].clone()).collect()
 }
 
 impl Server {

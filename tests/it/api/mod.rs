@@ -22,9 +22,10 @@ mod audit;
 mod destination_rules;
 mod destinations;
 mod docs;
+mod effective_policy;
 mod escalation;
 mod etag;
-mod fixtures;
+pub(crate) mod fixtures;
 mod groups;
 mod guard;
 mod idempotency;
@@ -38,9 +39,11 @@ mod packs;
 mod permissions;
 mod process;
 mod proxy;
+mod query;
 mod records;
 mod revisions;
 mod roles;
+mod rows;
 mod runs;
 mod sources;
 mod subset_categories;
@@ -50,13 +53,14 @@ mod syncs;
 mod two_servers;
 mod workspaces;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
-use syncguard::app::App;
+use syncguard::app::{App, Listeners};
 use syncguard::config::Config;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +83,11 @@ id,name,country,consent
 
 /// A server in this process, with its data in a folder of its own.
 pub(crate) struct Server {
-    base: String,
+    pub(crate) base: String,
+    /// Where the PostgreSQL protocol is served.
+    pub(crate) pg: SocketAddr,
+    /// Where Flight SQL is served.
+    pub(crate) flight: SocketAddr,
     http: reqwest::Client,
     stop: CancellationToken,
     /// Seconds by which the server's clock is ahead.
@@ -171,13 +179,24 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
-        tokio::spawn(app.serve(listener, stop.clone()));
+        let pg = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let flight = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let pg_address = pg.local_addr().expect("an address");
+        let flight_address = flight.local_addr().expect("an address");
+        let listeners = Listeners {
+            http: listener,
+            pg: Some(pg),
+            flight: Some(flight),
+        };
+        tokio::spawn(app.serve(listeners, stop.clone()));
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()
             .expect("a client");
         let server = Server {
             base,
+            pg: pg_address,
+            flight: flight_address,
             http,
             stop,
             ahead,

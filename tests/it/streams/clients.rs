@@ -1,9 +1,7 @@
 //! The clients that people have, against a server over loopback: curl, and by
 //! `tests/clients/streams.py` requests, pyarrow and DuckDB.
 
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -12,6 +10,7 @@ use syncguard::wire::Format;
 
 use super::served::{Keeper, World, assert_receipt, filter_path};
 use super::wires::{content_type, keys, written};
+use crate::programs::{python, run};
 use crate::receiver::Receiver;
 use crate::rig::{KEY, condition};
 use crate::support::{repository_file, temporary_folder};
@@ -37,39 +36,6 @@ fn passing(rows: usize) -> Vec<i64> {
 
 async fn world(people: &RecordBatch) -> World {
     World::new(people, condition("country", "not_in", json!(["DE", "FR"]))).await
-}
-
-/// Runs a program to its end, fed with bytes, beside the server in this process.
-async fn run(mut command: Command, input: Vec<u8>) -> Output {
-    tokio::task::spawn_blocking(move || {
-        let program = format!("{:?}", command.get_program());
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("this test needs {program}: {error}"));
-        let mut stdin = child.stdin.take().unwrap();
-        let feeding = std::thread::spawn(move || {
-            // A program that ends early says itself why.
-            let _ = stdin.write_all(&input);
-        });
-        let output = child.wait_with_output().unwrap();
-        feeding.join().unwrap();
-        output
-    })
-    .await
-    .unwrap()
-}
-
-/// The interpreter with the packages that `scripts/test` installs.
-fn python() -> PathBuf {
-    let Some(python) = std::env::var_os("SYNCGUARD_TEST_PYTHON") else {
-        panic!(
-            "this test needs a Python with requests, pyarrow and duckdb: run it with scripts/test, or set SYNCGUARD_TEST_PYTHON to its interpreter"
-        )
-    };
-    python.into()
 }
 
 /// Runs a client of the script. Answers what it tells of the answer: its status, and its ids or

@@ -27,7 +27,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use chrono::{SubsecRound, Utc};
 use serde_json::{Map, Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use syncguard::app::App;
+use syncguard::app::{App, Listeners};
 use syncguard::catalog::{Model, ModelQuery, Source, SourceType, Workspace};
 use syncguard::config::Settings;
 use syncguard::guard::Registry;
@@ -219,8 +219,8 @@ async fn begin(store: &Store) -> (Uuid, Act) {
     };
     let owner = account(owner_id, "owner", &act);
     let text = KeyText::from_random([1; 8], [1; 32]);
-    let (public_id, digest, key) = (text.public_id(), text.digest(), key(owner_id, &act));
-    let made = store.bootstrap(&owner, &key, &public_id, &digest, &workspace);
+    let key = key(owner_id, &act);
+    let made = store.bootstrap(&owner, &key, &text, &workspace);
     assert!(made.await.unwrap(), "the store is not empty");
     (workspace.id, act)
 }
@@ -390,8 +390,7 @@ async fn add_people(store: &Store, workspace_id: Uuid, act: &Act, size: &Size) -
         }
         if is_caller {
             let key = key(account.id, act);
-            let (public_id, digest) = (text.public_id(), text.digest());
-            let kept = store.insert_key(&key, &public_id, &digest, act);
+            let kept = store.insert_key(&key, &text, act);
             kept.await.unwrap();
         }
     }
@@ -419,7 +418,9 @@ async fn serve_from(folder: &Path) {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         stop.cancel();
     });
-    app.serve(listener, shutdown).await.unwrap();
+    app.serve(Listeners::http(listener), shutdown)
+        .await
+        .unwrap();
 }
 
 struct Server {

@@ -6,20 +6,21 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
-use datafusion::datasource::{ViewTable, provider_as_source};
-use datafusion::execution::SessionStateBuilder;
+use datafusion::datasource::provider_as_source;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::stream::{self, BoxStream, StreamExt};
 
+use super::sql_table::{SqlTable, is_steady};
 use super::{SourceError, redact};
 
 /// How much memory the sorts and aggregates of all models together may use before they spill.
@@ -37,6 +38,14 @@ pub(super) fn session(batch_rows: usize) -> Result<SessionContext, SourceError> 
         )
         .build_arc()
         .map_err(redact::running)?;
+    Ok(SessionContext::new_with_state(complete(state(
+        batch_rows, runtime,
+    ))))
+}
+
+/// Settings of this room over the resources of a caller: whatever the caller's settings are, files
+/// are scanned in one partition, in their order, and without statistics.
+fn state(batch_rows: usize, runtime: Arc<RuntimeEnv>) -> SessionStateBuilder {
     let mut config = SessionConfig::new()
         .with_batch_size(batch_rows)
         .with_target_partitions(1)
@@ -46,13 +55,34 @@ pub(super) fn session(batch_rows: usize) -> Result<SessionContext, SourceError> 
     // Column names are taken as they are written, quoted or not.
     options.sql_parser.enable_ident_normalization = false;
     options.execution.enable_recursive_ctes = false;
-    let state = SessionStateBuilder::new()
+    SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
+}
+
+/// With the functions of SQL, but none that makes a table.
+fn complete(state: SessionStateBuilder) -> SessionState {
+    state
         .with_default_features()
         .with_table_functions(HashMap::new())
-        .build();
-    Ok(SessionContext::new_with_state(state))
+        .build()
+}
+
+/// What planning SQL takes, over the resources of a caller.
+pub(super) fn planning(caller: &dyn Session) -> SessionState {
+    complete(state(
+        caller.config().batch_size(),
+        Arc::clone(caller.runtime_env()),
+    ))
+}
+
+/// What scanning files takes, without the functions that only SQL needs.
+pub(super) fn scanning(caller: &dyn Session) -> SessionState {
+    state(
+        caller.config().batch_size(),
+        Arc::clone(caller.runtime_env()),
+    )
+    .build()
 }
 
 /// A query over tables that DataFusion reads.
@@ -62,6 +92,7 @@ pub(super) struct Planned {
     order: Vec<String>,
     schema: SchemaRef,
     table: Arc<dyn TableProvider>,
+    is_steady: bool,
 }
 
 impl Planned {
@@ -75,6 +106,7 @@ impl Planned {
             order: Vec::new(),
             schema: table.schema(),
             table,
+            is_steady: true,
         })
     }
 
@@ -112,12 +144,14 @@ impl Planned {
             .map_err(redact::planning)?;
         let plan = plain_names(plan)?;
         let schema: SchemaRef = Arc::new(Schema::new(plan.schema().as_arrow().fields().clone()));
-        let table = Arc::new(ViewTable::new(plan.clone(), None));
+        let table = Arc::new(SqlTable::new(plan.clone(), Arc::clone(&schema)));
+        let is_steady = is_steady(&plan).map_err(redact::planning)?;
         Ok(Planned {
             plan,
             order: order.to_vec(),
             schema,
             table,
+            is_steady,
         })
     }
 
@@ -127,6 +161,11 @@ impl Planned {
 
     pub(super) fn table(&self) -> Arc<dyn TableProvider> {
         Arc::clone(&self.table)
+    }
+
+    /// Whether the same files give the same rows, whenever they are read.
+    pub(super) fn is_steady(&self) -> bool {
+        self.is_steady
     }
 
     /// Streams the columns at `indices` without the first `skip` rows.

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::FileFormat as EngineFormat;
@@ -16,11 +17,13 @@ use datafusion::datasource::listing::{
 };
 use futures::TryStreamExt;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt};
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 use url::Url;
 
 use super::engine::{self, Planned};
+use super::pruning::FilesTable;
 use super::rows::{Rows, RowsTable};
 use super::settings::{FileFormat, FilesSettings};
 use super::{Inner, SourceError, csv, listing, ndjson, redact};
@@ -91,7 +94,7 @@ pub(super) async fn open(
     query: &ModelQuery,
     primary_key: &[String],
     reach: &Reach,
-) -> Result<Inner, SourceError> {
+) -> Result<(Inner, Footprint), SourceError> {
     let (paths, format) = listing::list(settings, reach)?;
     let files = paths
         .iter()
@@ -112,12 +115,52 @@ pub(super) async fn open(
             (Some(Arc::clone(&rows)), Arc::new(RowsTable::new(rows)))
         }
     };
-    match (query, rows) {
-        (ModelQuery::Sql(sql), _) => Ok(Inner::Planned(Box::new(
-            Planned::sql(sql, table, primary_key).await?,
-        ))),
-        (ModelQuery::Table(_), Some(rows)) => Ok(Inner::Rows(rows)),
-        (ModelQuery::Table(_), None) => Ok(Inner::Planned(Box::new(Planned::table_scan(table)?))),
+    let reading = match query {
+        ModelQuery::Sql(sql) => format!("{format:?} {sql}"),
+        ModelQuery::Table(_) => format!("{format:?}"),
+    };
+    let inner = match (query, rows) {
+        (ModelQuery::Sql(sql), _) => {
+            Inner::Planned(Box::new(Planned::sql(sql, table, primary_key).await?))
+        }
+        (ModelQuery::Table(_), Some(rows)) => Inner::Rows(rows),
+        (ModelQuery::Table(_), None) => Inner::Planned(Box::new(Planned::table_scan(table)?)),
+    };
+    Ok((inner, Footprint { paths, reading }))
+}
+
+/// What tells whether a model's files are still the same, without reading them.
+#[derive(Debug)]
+pub(super) struct Footprint {
+    paths: Vec<PathBuf>,
+    /// Their format, and the SQL over them.
+    reading: String,
+}
+
+impl Footprint {
+    /// A digest of how the files are read, and of each one's path, length and time of change.
+    /// `None` if a file cannot be looked at.
+    pub(super) fn digest(&self) -> Option<Vec<u8>> {
+        let mut digest = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        };
+        add(self.reading.as_bytes());
+        for path in &self.paths {
+            let found = std::fs::metadata(path).ok()?;
+            let changed = found.modified().ok()?;
+            // Of a time before 1970 the distance is as good.
+            let (sign, since) = match changed.duration_since(UNIX_EPOCH) {
+                Ok(since) => (b'+', since),
+                Err(error) => (b'-', error.duration()),
+            };
+            add(path.as_os_str().as_encoded_bytes());
+            add(&found.len().to_be_bytes());
+            add(&[sign]);
+            add(&since.as_nanos().to_be_bytes());
+        }
+        Some(digest.finalize().to_vec())
     }
 }
 
@@ -205,7 +248,6 @@ async fn listing_table(
     let config = ListingTableConfig::new_with_multi_paths(urls)
         .with_listing_options(options)
         .with_schema(schema);
-    Ok(Arc::new(
-        ListingTable::try_new(config).map_err(redact::planning)?,
-    ))
+    let listing = ListingTable::try_new(config).map_err(redact::planning)?;
+    Ok(Arc::new(FilesTable::new(listing)))
 }

@@ -9,6 +9,7 @@
 //! and types.
 
 mod column;
+mod condition;
 mod csv;
 mod database;
 mod engine;
@@ -18,9 +19,12 @@ mod literal;
 mod ndjson;
 mod postgres;
 mod postgres_types;
+mod postgres_where;
+mod pruning;
 mod redact;
 mod rows;
 mod settings;
+mod sql_table;
 mod sqlite;
 mod statement;
 
@@ -113,6 +117,8 @@ fn joined(faults: &[Fault]) -> String {
 pub struct OpenModel {
     schema: SchemaRef,
     inner: Inner,
+    /// Of a model over files.
+    footprint: Option<files::Footprint>,
 }
 
 #[derive(Debug)]
@@ -135,13 +141,18 @@ pub async fn open(
 ) -> Result<OpenModel, SourceError> {
     let settings =
         Settings::parse(source.source_type, &source.config, reach).map_err(SourceError::Config)?;
-    let inner = match settings {
-        Settings::Files(settings) => files::open(&settings, query, primary_key, reach).await?,
+    let (inner, footprint) = match settings {
+        Settings::Files(settings) => {
+            let (inner, footprint) = files::open(&settings, query, primary_key, reach).await?;
+            (inner, Some(footprint))
+        }
         Settings::Sqlite(path) => {
-            Inner::Rows(sqlite::open(reach.existing(&path)?, query, primary_key).await?)
+            let rows = sqlite::open(reach.existing(&path)?, query, primary_key).await?;
+            (Inner::Rows(rows), None)
         }
         Settings::Postgres(server) => {
-            Inner::Rows(postgres::open(*server, query, primary_key, reach).await?)
+            let rows = postgres::open(*server, query, primary_key, reach).await?;
+            (Inner::Rows(rows), None)
         }
     };
     let schema = match &inner {
@@ -166,7 +177,11 @@ pub async fn open(
             return Err(SourceError::NoSuchColumn(column.clone()));
         }
     }
-    Ok(OpenModel { schema, inner })
+    Ok(OpenModel {
+        schema,
+        inner,
+        footprint,
+    })
 }
 
 /// Everything wrong with a source's configuration, with paths such as `$.config.path`: unknown
@@ -188,8 +203,21 @@ impl OpenModel {
         Arc::clone(&self.schema)
     }
 
-    /// The model as a table for DataFusion. It reads only the columns that are asked for, and
-    /// applies no filter itself.
+    /// What stays the same as long as the model's records do, known without reading them: a digest
+    /// of the files' paths, lengths and times of change as they are now. `None` for databases, for
+    /// SQL that asks for the time or for chance, and if a file cannot be looked at.
+    pub fn fingerprint(&self) -> Option<Vec<u8>> {
+        if let Inner::Planned(planned) = &self.inner
+            && !planned.is_steady()
+        {
+            return None;
+        }
+        self.footprint.as_ref()?.digest()
+    }
+
+    /// The model as a table for DataFusion, of one partition; files keep their order. It reads only
+    /// the columns that are asked for. A filter is a hint for it: it gives every row for which the
+    /// filter is true, and others, so whoever asks has to check again.
     pub fn table(&self) -> Arc<dyn TableProvider> {
         match &self.inner {
             Inner::Rows(rows) => Arc::new(RowsTable::new(Arc::clone(rows))),
@@ -231,6 +259,7 @@ impl OpenModel {
                 ordered: true,
                 skip,
                 batch_rows,
+                conditions: Vec::new(),
             })),
             Inner::Planned(planned) => planned.read(&indices, skip, batch_rows).await,
         }

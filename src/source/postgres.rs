@@ -20,6 +20,7 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
@@ -29,9 +30,10 @@ use super::SourceError;
 use super::column::Filling;
 use super::database::{Relation, misfit, offset};
 use super::postgres_types::{Binary, Encoding, append};
+use super::postgres_where::{Native, Where};
 use super::redact::{postgres_running, postgres_statement};
 use super::rows::{Outlet, Rows, Wanted, produce, projected};
-use super::statement::Dialect;
+use super::statement::{Dialect, quoted};
 use crate::catalog::ModelQuery;
 use crate::reach::Reach;
 
@@ -43,6 +45,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; \
      SET LOCAL synchronize_seqscans = off; \
      SET LOCAL max_parallel_workers_per_gather = 0";
+
+/// Indexes are read by way of a bitmap only, which finds rows in the order in which the table has
+/// them. So rows that are left out leave the order of the others as it is, and no order tells how
+/// many there are.
+const IN_PLACE: &str = "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off";
 
 /// A server, as a URL names it. Debug output shows no password.
 #[derive(Clone, Debug)]
@@ -161,8 +168,12 @@ struct Connection {
 
 impl Connection {
     async fn begin(&self) -> Result<(), SourceError> {
+        self.execute(BEGIN).await
+    }
+
+    async fn execute(&self, sql: &str) -> Result<(), SourceError> {
         self.client
-            .batch_execute(BEGIN)
+            .batch_execute(sql)
             .await
             .map_err(|error| postgres_statement(&error))
     }
@@ -173,7 +184,53 @@ impl Connection {
             .await
             .map_err(|error| postgres_statement(&error))
     }
+
+    /// What the columns of a statement are compared as: those that are a table's own. One that is
+    /// computed, by the model or by a view, is `None`: to compare it might compute it for rows that
+    /// the model leaves out, and fail.
+    async fn natives(&self, statement: &Statement) -> Result<Vec<Option<Native>>, SourceError> {
+        let mut tables: Vec<u32> = statement
+            .columns()
+            .iter()
+            .filter_map(tokio_postgres::Column::table_oid)
+            .collect();
+        tables.sort_unstable();
+        tables.dedup();
+        if tables.is_empty() {
+            return Ok(vec![None; statement.columns().len()]);
+        }
+        let found = self
+            .client
+            .query(TABLES, &[&tables])
+            .await
+            .map_err(|error| postgres_statement(&error))?;
+        let mut stored = Vec::new();
+        let mut unicode = true;
+        for row in &found {
+            let broken = |error| postgres_running(&error);
+            stored.push(row.try_get::<_, u32>(0).map_err(broken)?);
+            unicode &= row.try_get::<_, bool>(1).map_err(broken)?;
+        }
+        Ok(statement
+            .columns()
+            .iter()
+            .map(|column| {
+                let table = column.table_oid()?;
+                stored.contains(&table).then_some(())?;
+                Some(match Native::of(column.type_()) {
+                    // What the database's encoding lacks cannot even be asked for.
+                    Native::Text | Native::Bpchar if !unicode => Native::Other,
+                    native => native,
+                })
+            })
+            .collect())
+    }
 }
+
+/// Which of some relations are tables or materialised views, and whether the database has all of
+/// Unicode.
+const TABLES: &str = "SELECT oid, pg_catalog.getdatabaseencoding() = 'UTF8' \
+     FROM pg_catalog.pg_class WHERE oid = ANY($1) AND relkind IN ('r', 'p', 'm')";
 
 /// A model in a PostgreSQL database.
 #[derive(Debug)]
@@ -183,6 +240,8 @@ pub(super) struct PostgresRows {
     relation: Relation,
     schema: SchemaRef,
     encodings: Vec<Encoding>,
+    /// The columns' quoted names, and what they are compared as.
+    compared: Vec<(String, Option<Native>)>,
 }
 
 /// Opens a model on a server.
@@ -207,12 +266,20 @@ pub(super) async fn open(
         .map(|(column, encoding)| Field::new(column.name(), encoding.data_type(), true))
         .collect();
     let schema = Arc::new(Schema::new(fields));
+    let natives = connection.natives(&statement).await?;
+    let compared = schema
+        .fields()
+        .iter()
+        .map(|field| quoted(field.name()))
+        .zip(natives)
+        .collect();
     Ok(Arc::new(PostgresRows {
         server,
         reach: reach.clone(),
         relation,
         schema,
         encodings,
+        compared,
     }))
 }
 
@@ -248,11 +315,19 @@ impl PostgresRows {
     async fn put(&self, wanted: Wanted, outlet: Outlet) -> Result<(), SourceError> {
         let schema = projected(&self.schema, &wanted.columns);
         let mut filling = Filling::new(Arc::clone(&schema), wanted.batch_rows)?;
+        // In a query of the model's own, conditions could change the order of what comes back.
+        let conditions = match self.relation.table() {
+            Some(_) => wanted.conditions.as_slice(),
+            None => &[],
+        };
+        let filter = Where::new(conditions, &self.compared);
         let connection = self.server.connect(&self.reach).await?;
         connection.begin().await?;
-        let statement = connection
-            .prepare(&self.relation.select(&self.schema, &wanted))
-            .await?;
+        if !filter.texts.is_empty() && !wanted.ordered {
+            connection.execute(IN_PLACE).await?;
+        }
+        let sql = self.relation.select(&self.schema, &wanted, &filter.texts);
+        let statement = connection.prepare(&sql).await?;
         // Where no column is wanted, the statement has one that is not read.
         if !wanted.columns.is_empty() {
             self.check(&encodings(&statement)?, &wanted)?;
@@ -262,9 +337,13 @@ impl PostgresRows {
             .iter()
             .filter_map(|at| self.encodings.get(*at))
             .collect();
+        let parameters: Vec<Box<dyn ToSql + Sync + Send>> =
+            std::iter::once(Box::new(offset(wanted.skip)) as Box<dyn ToSql + Sync + Send>)
+                .chain(filter.parameters.into_iter().map(|one| Box::new(one) as _))
+                .collect();
         let rows = connection
             .client
-            .query_raw(&statement, [offset(wanted.skip)])
+            .query_raw(&statement, parameters)
             .await
             .map_err(|error| postgres_running(&error))?;
         let mut rows = std::pin::pin!(rows);

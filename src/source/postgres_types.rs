@@ -15,8 +15,8 @@ use super::column::Column;
 use super::literal::within;
 
 /// Days and microseconds from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
-const EPOCH_DAYS: i32 = 10_957;
-const EPOCH_MICROS: i64 = 946_684_800_000_000;
+pub(super) const EPOCH_DAYS: i32 = 10_957;
+pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// How the values of a column are written.
 #[derive(Clone, Debug, PartialEq, Eq)]

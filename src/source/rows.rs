@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::SourceError;
+use super::condition::{Condition, conditions};
 
 /// How many bytes of values a batch may hold before it is handed on, however few rows it has:
 /// wide rows must not make a large batch a huge one.
@@ -35,6 +36,8 @@ pub(super) struct Wanted {
     pub(super) skip: u64,
     /// Most rows of a batch.
     pub(super) batch_rows: usize,
+    /// Rows for which one of these is not true may be left out, but need not be.
+    pub(super) conditions: Vec<Condition>,
 }
 
 /// Rows that can be streamed again and again.
@@ -142,12 +145,6 @@ impl RowsTable {
     }
 }
 
-/// What becomes of a filter. Here is the place to let a source apply simple, safe predicates;
-/// until then every filter is applied by whoever asked.
-fn pushdown(_filter: &Expr) -> TableProviderFilterPushDown {
-    TableProviderFilterPushDown::Unsupported
-}
-
 #[async_trait]
 impl TableProvider for RowsTable {
     fn schema(&self) -> SchemaRef {
@@ -162,14 +159,24 @@ impl TableProvider for RowsTable {
         &self,
         filters: &[&Expr],
     ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
-        Ok(filters.iter().map(|filter| pushdown(filter)).collect())
+        // A reader gives rows that a filter does not want, too: it is applied by whoever asked.
+        let schema = self.rows.schema();
+        Ok(filters
+            .iter()
+            .map(
+                |filter| match conditions(std::slice::from_ref(*filter), &schema).is_empty() {
+                    true => TableProviderFilterPushDown::Unsupported,
+                    false => TableProviderFilterPushDown::Inexact,
+                },
+            )
+            .collect())
     }
 
     async fn scan(
         &self,
         _state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let schema = self.rows.schema();
@@ -177,10 +184,14 @@ impl TableProvider for RowsTable {
             Some(columns) => columns.clone(),
             None => (0..schema.fields().len()).collect(),
         };
+        let conditions = conditions(filters, &schema);
+        // So many rows may come before the first that the filters want.
+        let limit = limit.filter(|_| filters.is_empty());
         let schema = projected(&schema, &columns);
         let partition = RowsPartition {
             rows: Arc::clone(&self.rows),
             columns,
+            conditions,
             schema: Arc::clone(&schema),
         };
         Ok(Arc::new(StreamingTableExec::try_new(
@@ -198,6 +209,7 @@ impl TableProvider for RowsTable {
 struct RowsPartition {
     rows: Arc<dyn Rows>,
     columns: Vec<usize>,
+    conditions: Vec<Condition>,
     schema: SchemaRef,
 }
 
@@ -212,6 +224,7 @@ impl PartitionStream for RowsPartition {
             ordered: false,
             skip: 0,
             batch_rows: context.session_config().batch_size(),
+            conditions: self.conditions.clone(),
         });
         let batches = batches.map_err(|error| DataFusionError::External(Box::new(error)));
         Box::pin(RecordBatchStreamAdapter::new(

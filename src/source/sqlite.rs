@@ -35,6 +35,7 @@ use sqlx::{
 
 use super::SourceError;
 use super::column::{Column, Filling};
+use super::condition::{Condition, Test, Value};
 use super::database::{Relation, misfit, offset};
 use super::literal;
 use super::redact::{sqlite_running, sqlite_statement};
@@ -45,12 +46,17 @@ use crate::catalog::ModelQuery;
 /// The largest integer up to which every integer is a float.
 const EXACT: u64 = 1 << 53;
 
+/// Most values that are sent along; SQLite bounds how many parameters a statement has.
+const MAX_VALUES: usize = 1000;
+
 /// A model in a SQLite database.
 #[derive(Debug)]
 pub(super) struct SqliteRows {
     path: PathBuf,
     relation: Relation,
     schema: SchemaRef,
+    /// The columns that are the model's table's own, with a declared type.
+    stored: Vec<bool>,
 }
 
 /// Opens a model in the database at a real path.
@@ -61,11 +67,12 @@ pub(super) async fn open(
 ) -> Result<Arc<SqliteRows>, SourceError> {
     let relation = Relation::new(query, primary_key, Dialect::Sqlite)?;
     let mut connection = connect(&path).await?;
-    let schema = Arc::new(describe(&mut connection, &relation).await?);
+    let (schema, stored) = describe(&mut connection, &relation).await?;
     Ok(Arc::new(SqliteRows {
         path,
         relation,
-        schema,
+        schema: Arc::new(schema),
+        stored,
     }))
 }
 
@@ -87,7 +94,12 @@ async fn connect(path: &PathBuf) -> Result<SqliteConnection, SourceError> {
 async fn describe(
     connection: &mut SqliteConnection,
     relation: &Relation,
-) -> Result<Schema, SourceError> {
+) -> Result<(Schema, Vec<bool>), SourceError> {
+    let table = relation.table().map(|name| match name.split_once('.') {
+        Some((_, table)) => table,
+        None => name,
+    });
+    let mut stored = Vec::new();
     let statement = connection
         .prepare(AssertSqlSafe(relation.describe()).into_sql_str())
         .await
@@ -99,10 +111,14 @@ async fn describe(
             Some(origin) => declared(connection, &origin.table, &origin.name).await?,
             None => None,
         };
-        columns.push((
-            column.name().to_owned(),
-            declared.and_then(|declared| data_type(&declared)),
-        ));
+        let known = declared.and_then(|declared| data_type(&declared));
+        // A view's column comes from a table of another name.
+        let own = origin
+            .table_column()
+            .zip(table)
+            .is_some_and(|(origin, table)| origin.table.eq_ignore_ascii_case(table));
+        stored.push(own && known.is_some());
+        columns.push((column.name().to_owned(), known));
     }
     let unknown: Vec<_> = columns
         .iter()
@@ -114,7 +130,7 @@ async fn describe(
         .into_iter()
         .filter_map(|(name, known)| Some(Field::new(name, known.or_else(|| seen.next())?, true)))
         .collect();
-    Ok(Schema::new(fields))
+    Ok((Schema::new(fields), stored))
 }
 
 /// The type that a table's definition gives a column.
@@ -243,11 +259,16 @@ impl SqliteRows {
         let schema = projected(&self.schema, &wanted.columns);
         let mut filling = Filling::new(Arc::clone(&schema), wanted.batch_rows)?;
         let mut connection = connect(&self.path).await?;
-        let sql = self.relation.select(&self.schema, &wanted);
-        let mut rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(offset(wanted.skip))
-            .persistent(false)
-            .fetch(&mut connection);
+        let (conditions, values) = self.filter(&wanted.conditions);
+        let sql = self.relation.select(&self.schema, &wanted, &conditions);
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(offset(wanted.skip));
+        for value in values {
+            query = match value {
+                Compared::Integer(number) => query.bind(number),
+                Compared::Text(text) => query.bind(text),
+            };
+        }
+        let mut rows = query.persistent(false).fetch(&mut connection);
         let mut record = wanted.skip;
         while let Some(row) = rows
             .try_next()
@@ -274,6 +295,63 @@ impl SqliteRows {
             outlet.send(batch).await;
         }
         Ok(())
+    }
+}
+
+/// A parameter of a condition.
+enum Compared {
+    Integer(i64),
+    Text(String),
+}
+
+impl SqliteRows {
+    /// Conditions as text for after WHERE, and the values of `?2` and those after it.
+    ///
+    /// Values have types of their own here, so little is sure: a column that is declared to hold
+    /// integers compares them as we do, and equality of text selects at least the same bytes, also
+    /// where the column's collation ignores case. A value that does not fit its column equals
+    /// nothing, so it may be left out unseen.
+    fn filter(&self, conditions: &[Condition]) -> (Vec<String>, Vec<Compared>) {
+        let mut texts = Vec::new();
+        let mut values = Vec::new();
+        for condition in conditions {
+            let Some(field) = self.schema.fields().get(condition.column) else {
+                continue;
+            };
+            if self.stored.get(condition.column) != Some(&true) {
+                continue;
+            }
+            let name = quoted(field.name());
+            let next = values.len() + 2;
+            match &condition.test {
+                Test::IsNull => texts.push(format!("{name} IS NULL")),
+                Test::IsNotNull => texts.push(format!("{name} IS NOT NULL")),
+                Test::Side(side, Value::Integer(number)) if values.len() < MAX_VALUES => {
+                    texts.push(format!("{name} {} ?{next}", side.operator()));
+                    values.push(Compared::Integer(*number));
+                }
+                Test::OneOf(list) if values.len() + list.len() <= MAX_VALUES => {
+                    let found: Option<Vec<_>> = list
+                        .iter()
+                        .map(|value| match value {
+                            Value::Integer(number) => Some(Compared::Integer(*number)),
+                            Value::Text(text) => Some(Compared::Text(text.clone())),
+                            Value::Boolean(_) | Value::Date(_) | Value::Moment(_) => None,
+                        })
+                        .collect();
+                    let Some(found) = found else {
+                        continue;
+                    };
+                    let marks: Vec<_> = (next..next + found.len())
+                        .map(|number| format!("?{number}"))
+                        .collect();
+                    texts.push(format!("{name} IN ({})", marks.join(", ")));
+                    values.extend(found);
+                }
+                Test::Side(..) | Test::OneOf(_) => {}
+            }
+        }
+        (texts, values)
     }
 }
 

@@ -163,7 +163,7 @@ fn row(id: i64) -> Row {
     Row {
         id,
         small: [None, Some(-1), Some(id as i16)][at % 3],
-        number: (at % 13 != 0).then_some((at % 11) as i32),
+        number: (!at.is_multiple_of(13)).then_some((at % 11) as i32),
         price: [Some(i128::from(id) * 37 - 25_000), Some(0), None][at % 7 % 3],
         ratio: [Some(id as f64 / 700.0), Some(-0.0), None][at % 5 % 3],
         single: [Some(id as f32 / 3.0), None][at % 11 % 2],
@@ -181,8 +181,8 @@ fn row(id: i64) -> Row {
             n if n % 4 == 1 => NaiveDate::from_ymd_opt(2024, 2, 29),
             _ => NaiveDate::from_ymd_opt(1970, 1, 1).map(|day| day + Days::new(id as u64 * 9)),
         },
-        moment: (at % 6 != 0).then_some(NEW_YEAR - id * 86_399_999_999),
-        instant: (at % 5 != 0).then_some(NEW_YEAR + id * 14_399_999_000),
+        moment: (!at.is_multiple_of(6)).then_some(NEW_YEAR - id * 86_399_999_999),
+        instant: (!at.is_multiple_of(5)).then_some(NEW_YEAR + id * 14_399_999_000),
         region,
     }
 }

@@ -272,9 +272,11 @@ impl Generator {
 
     pub(super) fn distinct_on(&mut self) -> Statement {
         self.mark("distinct on");
-        let mut statement = Statement::default();
-        statement.from = self.from(1);
-        statement.filters = self.filters(1);
+        let mut statement = Statement {
+            from: self.from(1),
+            filters: self.filters(1),
+            ..Statement::default()
+        };
         let of = self.any_type();
         let key = self.expression(of, 1);
         statement.distinct = format!("DISTINCT ON ({key}) ");

@@ -203,6 +203,32 @@ pub struct Destination {
     pub updated_at: DateTime<Utc>,
 }
 
+/// How bytes travel between us and a source or destination on another machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transport {
+    /// The machines, by name or address; none if they are not certain.
+    pub hosts: Vec<String>,
+    /// Whether every connection is encrypted, whatever the other side would rather have. It is
+    /// TLS 1.2 or later then: no client of ours speaks anything older.
+    pub encrypted: bool,
+    /// Whether the other side also has to show a certificate that an authority signed for it.
+    pub verified: bool,
+}
+
+impl Transport {
+    /// The same, without hosts unless the URL that named them can be read in one way only. Where a
+    /// password holds `@`, `/`, `?` or `#` as they are, a piece of it stands where a host would.
+    pub(crate) fn named_by(mut self, url: &str) -> Transport {
+        let parts = url.split_once("://").map_or(url, |(_, parts)| parts);
+        let parts = parts.split(['?', '#']).next().unwrap_or_default();
+        let path = parts.split_once(['/', '\\']).map(|(_, path)| path);
+        if url.matches('@').count() > 1 || path.is_some_and(|path| path.contains('@')) {
+            self.hosts.clear();
+        }
+        self
+    }
+}
+
 /// Upper bounds on the pace of a destination; absent means unbounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{BatchCoalescer, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -50,6 +50,11 @@ pub struct TableFault {
     pub cause: Box<DataFusionError>,
 }
 
+/// A row that may be seen has a value that does not fit its column.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misfit(String);
+
 fn unread(table: &str, cause: DataFusionError) -> DataFusionError {
     DataFusionError::External(Box::new(TableFault {
         table: table.to_owned(),
@@ -67,6 +72,10 @@ pub struct GuardedTable {
 
 impl GuardedTable {
     /// The rows of a table that a guard lets pass. The guard was compiled against its schema.
+    ///
+    /// A scan of the table may have one text column more than was asked for, which marks the rows
+    /// in which a value does not fit its column: such a row ends the read where it may be seen,
+    /// and only there.
     pub fn new(name: &str, rows: Arc<dyn TableProvider>, guard: Arc<Guard>) -> GuardedTable {
         GuardedTable {
             name: name.to_owned(),
@@ -153,6 +162,9 @@ impl TableProvider for GuardedTable {
                 Some(rows.map_err(|cause| unread(&self.name, cause))?)
             }
         };
+        let marked = rows
+            .as_ref()
+            .is_some_and(|rows| rows.schema().fields().len() == read.len() + 1);
         let places = wanted
             .iter()
             .filter_map(|at| read.iter().position(|other| other == at))
@@ -170,6 +182,7 @@ impl TableProvider for GuardedTable {
             predicate,
             condition,
             places,
+            marked,
             properties: Arc::new(properties),
         };
         Ok(Arc::new(barrier))
@@ -189,6 +202,8 @@ struct Barrier {
     condition: Option<Expr>,
     /// The columns that are shown, as indices into those that are read.
     places: Vec<usize>,
+    /// Whether one column more is read, which marks the rows in which a value does not fit.
+    marked: bool,
     properties: Arc<PlanProperties>,
 }
 
@@ -266,6 +281,7 @@ impl ExecutionPlan for Barrier {
             guard: Arc::clone(&self.guard),
             predicate: self.predicate.clone(),
             places: self.places.clone(),
+            marked: self.marked,
             coalescer: BatchCoalescer::new(Arc::clone(&schema), batch_rows),
             schema,
         }))
@@ -304,6 +320,8 @@ struct Visible {
     guard: Arc<Guard>,
     predicate: Option<Arc<dyn PhysicalExpr>>,
     places: Vec<usize>,
+    /// Whether the last column marks the rows in which a value does not fit.
+    marked: bool,
     coalescer: BatchCoalescer,
     schema: SchemaRef,
 }
@@ -315,6 +333,16 @@ impl Visible {
             .apply(batch)
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let mut visible = verdict.guarded().batch().clone();
+        if self.marked {
+            // A value that does not fit was read as NULL.
+            let marks = visible
+                .columns()
+                .last()
+                .and_then(|c| c.as_string_opt::<i32>());
+            if let Some(mark) = marks.and_then(|marks| marks.iter().flatten().next()) {
+                return Err(DataFusionError::External(Box::new(Misfit(mark.to_owned()))));
+            }
+        }
         if let Some(predicate) = &self.predicate {
             let value = predicate.evaluate(&visible)?;
             let kept = definitely(value, visible.num_rows())?;

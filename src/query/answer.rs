@@ -19,7 +19,7 @@ use super::{Asker, Querier, QueryError};
 use crate::guard::GuardError;
 use crate::guard::Guarded;
 use crate::guard::session::{Bounds, Extras, Plan, RunFault, Session};
-use crate::guard::table::TableFault;
+use crate::guard::table::{Misfit, TableFault};
 use crate::policy::Revision;
 use crate::source::SourceError;
 
@@ -164,7 +164,9 @@ impl Querier {
             .await?;
         let plan = session.plan(&sql).await.map_err(told)?;
         let plan = plan.bind(&parameters)?;
-        self.note(&asker, &authority, &plan).await?;
+        // Written down while the first rows are computed; none leaves before it is.
+        let note = self.clone().note(&asker, &authority, &plan);
+        let noted = self.workers.spawn(note);
         let validator = match plan.is_deterministic() && extras.schemas.is_empty() {
             true => {
                 self.validator(&authority, &models, &plan, &sql, &parameters)
@@ -174,6 +176,8 @@ impl Querier {
         };
         let schema = plan.schema();
         let mut rows = plan.run().await.map_err(told)?;
+        let mut next = rows.next().await;
+        noted.await.map_err(|_| QueryError::Internal)??;
         let announced = head.send(Head {
             schema,
             authority,
@@ -184,7 +188,7 @@ impl Querier {
         }
         let most = self.limits.query_rows;
         let mut left = most;
-        while let Some(batch) = rows.next().await {
+        while let Some(batch) = next {
             let batch = batch.map_err(told)?;
             left = left
                 .checked_sub(batch.num_rows() as u64)
@@ -192,6 +196,7 @@ impl Querier {
             if batches.send(batch).await.is_err() {
                 break;
             }
+            next = rows.next().await;
         }
         Ok(())
     }
@@ -274,10 +279,12 @@ pub(super) fn told(fault: RunFault) -> QueryError {
         DataFusionError::External(cause) => match (
             cause.downcast_ref::<SourceError>(),
             cause.downcast_ref::<GuardError>(),
+            cause.downcast_ref::<Misfit>(),
         ) {
-            (Some(source), _) => source.to_string(),
-            (None, Some(guard)) => guard.to_string(),
-            (None, None) => "an engine failed".to_owned(),
+            (Some(source), _, _) => source.to_string(),
+            (None, Some(guard), _) => guard.to_string(),
+            (None, None, Some(misfit)) => misfit.to_string(),
+            (None, None, None) => "an engine failed".to_owned(),
         },
         _ => "an engine failed".to_owned(),
     };

@@ -130,16 +130,14 @@ impl Querier {
 
     /// Notes that models are read, by whom, and as whom. What was asked is not noted: a query's
     /// text may hold what is somebody's own.
-    pub(super) async fn note(
-        &self,
+    pub(super) fn note(
+        self,
         asker: &Asker,
         authority: &Authority,
         plan: &Plan,
-    ) -> Result<(), QueryError> {
+    ) -> impl Future<Output = Result<(), QueryError>> + Send + use<> {
         let models = plan.tables();
-        if models.is_empty() || plan.is_explained() {
-            return Ok(());
-        }
+        let reads = !models.is_empty() && !plan.is_explained();
         let act = Act {
             account_id: authority.own.account_id,
             key_id: Some(asker.principal.key_id),
@@ -158,7 +156,12 @@ impl Querier {
             ..Event::of("account", Some(seen), None, Some(&summary))
         };
         let workspace_id = Some(asker.workspace_id);
-        Ok(self.store.record(workspace_id, &act, &event).await?)
+        async move {
+            if reads {
+                self.store.record(workspace_id, &act, &event).await?;
+            }
+            Ok(())
+        }
     }
 }
 

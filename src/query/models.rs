@@ -211,6 +211,7 @@ impl TableProvider for ModelRows {
             .open()
             .await
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        opened.table().scan(state, projection, filters, limit).await
+        let table = opened.marking_table();
+        table.scan(state, projection, filters, limit).await
     }
 }

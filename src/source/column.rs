@@ -5,13 +5,14 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
     Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListArray, NullBufferBuilder,
-    RecordBatch, RecordBatchOptions, StringViewBuilder, TimestampMicrosecondBuilder,
+    RecordBatch, RecordBatchOptions, StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 
 use super::SourceError;
-use super::rows::MAX_BATCH_BYTES;
+use super::database::misfit;
+use super::rows::{MAX_BATCH_BYTES, Wanted, projected, with_marks};
 
 /// One column of a batch that is being filled.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Column {
         })
     }
 
-    /// Adds a NULL.
+    /// Adds a NULL. What a list has got of a value that did not fit stays below it, unseen.
     pub(super) fn append_null(&mut self) {
         match self {
             Column::Boolean(builder) => builder.append_null(),
@@ -164,14 +165,19 @@ impl List {
 pub(super) struct Filling {
     schema: SchemaRef,
     columns: Vec<Column>,
+    /// What does not fit in each row, where rows are marked.
+    marks: Option<StringBuilder>,
+    /// What does not fit in the row that is being filled.
+    mark: Option<String>,
     rows: usize,
     bytes: usize,
     batch_rows: usize,
 }
 
 impl Filling {
-    /// An empty batch of at most `batch_rows` rows.
-    pub(super) fn new(schema: SchemaRef, batch_rows: usize) -> Result<Filling, SourceError> {
+    /// An empty batch of what is wanted of a schema.
+    pub(super) fn new(schema: &SchemaRef, wanted: &Wanted) -> Result<Filling, SourceError> {
+        let mut schema = projected(schema, &wanted.columns);
         let columns = schema
             .fields()
             .iter()
@@ -182,22 +188,51 @@ impl Filling {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
+        if wanted.marked {
+            schema = with_marks(&schema);
+        }
         Ok(Filling {
             schema,
             columns,
+            marks: wanted.marked.then(StringBuilder::new),
+            mark: None,
             rows: 0,
             bytes: 0,
-            batch_rows,
+            batch_rows: wanted.batch_rows,
         })
     }
 
-    /// The columns, to add one value to each.
-    pub(super) fn columns(&mut self) -> &mut [Column] {
-        &mut self.columns
+    /// Adds a value to the column at `at` by `append`, which tells its size, or what it should
+    /// have been: then it is NULL and the row is marked, or else that is the error.
+    pub(super) fn add(
+        &mut self,
+        at: usize,
+        record: u64,
+        append: impl FnOnce(&mut Column) -> Result<usize, &'static str>,
+    ) -> Result<usize, SourceError> {
+        let Some(column) = self.columns.get_mut(at) else {
+            return Err(SourceError::Failed("a batch lacks a column".into()));
+        };
+        match append(column) {
+            Ok(bytes) => Ok(bytes),
+            Err(expected) => {
+                let error = misfit(&self.schema, at, record, expected);
+                if self.marks.is_none() {
+                    return Err(error);
+                }
+                column.append_null();
+                self.mark = Some(error.to_string());
+                Ok(1)
+            }
+        }
     }
 
     /// Ends a row that had `bytes` of values. `true`: the batch is full.
     pub(super) fn end_row(&mut self, bytes: usize) -> bool {
+        let mark = self.mark.take();
+        if let Some(marks) = &mut self.marks {
+            marks.append_option(mark);
+        }
         self.rows += 1;
         self.bytes += bytes;
         self.rows >= self.batch_rows || self.bytes >= MAX_BATCH_BYTES
@@ -211,12 +246,15 @@ impl Filling {
         let rows = std::mem::take(&mut self.rows);
         self.bytes = 0;
         let broken = |_| SourceError::Failed("a batch could not be put together".into());
-        let arrays = self
+        let mut arrays = self
             .columns
             .iter_mut()
             .map(Column::finish)
             .collect::<Result<Vec<_>, _>>()
             .map_err(broken)?;
+        if let Some(marks) = &mut self.marks {
+            arrays.push(Arc::new(marks.finish()));
+        }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
             .map(Some)

@@ -133,6 +133,7 @@ mod tests {
             Field::new("a \"b\"", DataType::Int64, true),
         ]);
         let wanted = |columns: &[usize], ordered| Wanted {
+            marked: false,
             columns: columns.to_vec(),
             ordered,
             skip: 0,

@@ -43,6 +43,12 @@ pub(super) fn session(batch_rows: usize) -> Result<SessionContext, SourceError> 
     ))))
 }
 
+/// What listing files and reading their heads takes: no function of SQL.
+pub(super) fn listing() -> Result<SessionState, SourceError> {
+    let runtime = RuntimeEnvBuilder::new().build_arc();
+    Ok(state(1024, runtime.map_err(redact::running)?).build())
+}
+
 /// Settings of this room over the resources of a caller: whatever the caller's settings are, files
 /// are scanned in one partition, in their order, and without statistics.
 fn state(batch_rows: usize, runtime: Arc<RuntimeEnv>) -> SessionStateBuilder {

@@ -181,11 +181,11 @@ fn stored(path: &Path) -> Result<StoredFile, SourceError> {
 
 /// Finds the store that the files' URLs name.
 fn in_store(mut files: Vec<StoredFile>) -> Result<Stored, SourceError> {
-    let context = engine::session(1024)?;
+    let state = engine::listing()?;
     let Some(first) = files.first() else {
         return Err(SourceError::Failed("the source has no file".into()));
     };
-    let store = context
+    let store = state
         .runtime_env()
         .object_store(&first.url)
         .map_err(redact::planning)?;
@@ -199,8 +199,7 @@ async fn listing_table(
     files: &[StoredFile],
     format: Arc<dyn EngineFormat>,
 ) -> Result<Arc<dyn TableProvider>, SourceError> {
-    let context = engine::session(1024)?;
-    let state = context.state();
+    let state = engine::listing()?;
     let options = ListingOptions::new(format).with_file_extension("");
     let mut merged = Vec::new();
     for file in files {

@@ -36,7 +36,7 @@ use datafusion::catalog::TableProvider;
 use futures::stream::BoxStream;
 use serde_json::{Map, Value};
 
-use crate::catalog::{ModelQuery, Source, SourceType};
+use crate::catalog::{ModelQuery, Source, SourceType, Transport};
 use crate::policy::Fault;
 use crate::reach::{Reach, ReachError};
 use rows::{Rows, RowsTable};
@@ -184,6 +184,19 @@ pub async fn open(
     })
 }
 
+/// How bytes travel from a source; `None` for one on this machine. Of a configuration that
+/// cannot be used nothing is certain.
+pub fn transport(source: &Source) -> Option<Transport> {
+    match source.source_type {
+        SourceType::Files | SourceType::Sqlite => None,
+        SourceType::Postgres => {
+            let url = source.config.get("url").and_then(Value::as_str);
+            let url = url.unwrap_or_default();
+            Some(postgres::transport(url).named_by(url))
+        }
+    }
+}
+
 /// Everything wrong with a source's configuration, with paths such as `$.config.path`: unknown
 /// and missing keys, wrong types, a path outside the opened folders, an address that is not
 /// opened. Names of hosts are resolved, and judged, when the source is used.
@@ -225,6 +238,17 @@ impl OpenModel {
         }
     }
 
+    /// The same for a reader that must not be told of rows which it does not see. A scan of a
+    /// database has one text column more, behind those that were asked for: NULL, or what does not
+    /// fit its column in that row, where the value is NULL. Else a condition that finds such a row
+    /// would end the read, and one that does not would not.
+    pub fn marking_table(&self) -> Arc<dyn TableProvider> {
+        match &self.inner {
+            Inner::Rows(rows) => Arc::new(RowsTable::marking(Arc::clone(rows))),
+            Inner::Planned(planned) => planned.table(),
+        }
+    }
+
     /// Streams the model in its order, in batches of at most `batch_rows` rows: only `columns`,
     /// in that order (`None`: all, in the schema's), and without the first `skip` records.
     ///
@@ -260,6 +284,7 @@ impl OpenModel {
                 skip,
                 batch_rows,
                 conditions: Vec::new(),
+                marked: false,
             })),
             Inner::Planned(planned) => planned.read(&indices, skip, batch_rows).await,
         }

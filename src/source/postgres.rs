@@ -28,13 +28,13 @@ use url::Url;
 
 use super::SourceError;
 use super::column::Filling;
-use super::database::{Relation, misfit, offset};
+use super::database::{Relation, offset};
 use super::postgres_types::{Binary, Encoding, append};
 use super::postgres_where::{Native, Where};
 use super::redact::{postgres_running, postgres_statement};
-use super::rows::{Outlet, Rows, Wanted, produce, projected};
+use super::rows::{Outlet, Rows, Wanted, produce};
 use super::statement::{Dialect, quoted};
-use crate::catalog::ModelQuery;
+use crate::catalog::{ModelQuery, Transport};
 use crate::reach::Reach;
 
 /// How long a server may take to accept a connection.
@@ -50,6 +50,21 @@ const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
 /// them. So rows that are left out leave the order of the others as it is, and no order tells how
 /// many there are.
 const IN_PLACE: &str = "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off";
+
+/// What a connection to the server that a URL names would be.
+pub(super) fn transport(url: &str) -> Transport {
+    let server = Server::parse(url).ok();
+    let requires = |server: &&Server| server.config.get_ssl_mode() == SslMode::Require;
+    let encrypting = server.as_ref().filter(requires);
+    Transport {
+        hosts: server
+            .iter()
+            .map(|server| server.host().to_owned())
+            .collect(),
+        encrypted: encrypting.is_some(),
+        verified: encrypting.is_some_and(|server| server.verify),
+    }
+}
 
 /// A server, as a URL names it. Debug output shows no password.
 #[derive(Clone, Debug)]
@@ -303,6 +318,10 @@ impl Rows for PostgresRows {
         Arc::clone(&self.schema)
     }
 
+    fn can_mark(&self) -> bool {
+        true
+    }
+
     fn stream(
         self: Arc<Self>,
         wanted: Wanted,
@@ -313,8 +332,7 @@ impl Rows for PostgresRows {
 
 impl PostgresRows {
     async fn put(&self, wanted: Wanted, outlet: Outlet) -> Result<(), SourceError> {
-        let schema = projected(&self.schema, &wanted.columns);
-        let mut filling = Filling::new(Arc::clone(&schema), wanted.batch_rows)?;
+        let mut filling = Filling::new(&self.schema, &wanted)?;
         // In a query of the model's own, conditions could change the order of what comes back.
         let conditions = match self.relation.table() {
             Some(_) => wanted.conditions.as_slice(),
@@ -355,16 +373,12 @@ impl PostgresRows {
         {
             record += 1;
             let mut bytes = 0;
-            for (at, (column, encoding)) in filling
-                .columns()
-                .iter_mut()
-                .zip(&wanted_encodings)
-                .enumerate()
-            {
+            for (at, encoding) in wanted_encodings.iter().enumerate() {
                 let Binary(value) = row.try_get(at).map_err(|error| postgres_running(&error))?;
-                bytes += 1 + value.map_or(0, <[u8]>::len);
-                append(column, encoding, value)
-                    .map_err(|expected| misfit(&schema, at, record, expected))?;
+                bytes += filling.add(at, record, |column| {
+                    append(column, encoding, value)?;
+                    Ok(1 + value.map_or(0, <[u8]>::len))
+                })?;
             }
             if filling.end_row(bytes)
                 && let Some(batch) = filling.finish()?

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
@@ -38,12 +38,28 @@ pub(super) struct Wanted {
     pub(super) batch_rows: usize,
     /// Rows for which one of these is not true may be left out, but need not be.
     pub(super) conditions: Vec<Condition>,
+    /// Whether a value that does not fit its column is NULL, and its row marked in one column
+    /// more; else it ends the read. For rows that can mark.
+    pub(super) marked: bool,
+}
+
+/// The column of marks: NULL, or what does not fit in the row. No column of a database has that
+/// name.
+pub(super) fn with_marks(schema: &Schema) -> SchemaRef {
+    let mark = Arc::new(Field::new("\0misfit", DataType::Utf8, true));
+    let fields: Vec<_> = schema.fields().iter().cloned().chain([mark]).collect();
+    Arc::new(Schema::new(fields))
 }
 
 /// Rows that can be streamed again and again.
 pub(super) trait Rows: Debug + Send + Sync {
     /// All columns.
     fn schema(&self) -> SchemaRef;
+
+    /// Whether they can mark the rows in which a value does not fit.
+    fn can_mark(&self) -> bool {
+        false
+    }
 
     /// Streams what is wanted.
     fn stream(
@@ -137,11 +153,23 @@ pub(super) fn skipping(
 #[derive(Debug)]
 pub(super) struct RowsTable {
     rows: Arc<dyn Rows>,
+    marked: bool,
 }
 
 impl RowsTable {
     pub(super) fn new(rows: Arc<dyn Rows>) -> RowsTable {
-        RowsTable { rows }
+        RowsTable {
+            rows,
+            marked: false,
+        }
+    }
+
+    /// The same with the column of marks behind those of each scan, where the rows can mark.
+    pub(super) fn marking(rows: Arc<dyn Rows>) -> RowsTable {
+        RowsTable {
+            marked: rows.can_mark(),
+            rows,
+        }
     }
 }
 
@@ -187,11 +215,15 @@ impl TableProvider for RowsTable {
         let conditions = conditions(filters, &schema);
         // So many rows may come before the first that the filters want.
         let limit = limit.filter(|_| filters.is_empty());
-        let schema = projected(&schema, &columns);
+        let mut schema = projected(&schema, &columns);
+        if self.marked {
+            schema = with_marks(&schema);
+        }
         let partition = RowsPartition {
             rows: Arc::clone(&self.rows),
             columns,
             conditions,
+            marked: self.marked,
             schema: Arc::clone(&schema),
         };
         Ok(Arc::new(StreamingTableExec::try_new(
@@ -210,6 +242,7 @@ struct RowsPartition {
     rows: Arc<dyn Rows>,
     columns: Vec<usize>,
     conditions: Vec<Condition>,
+    marked: bool,
     schema: SchemaRef,
 }
 
@@ -225,6 +258,7 @@ impl PartitionStream for RowsPartition {
             skip: 0,
             batch_rows: context.session_config().batch_size(),
             conditions: self.conditions.clone(),
+            marked: self.marked,
         });
         let batches = batches.map_err(|error| DataFusionError::External(Box::new(error)));
         Box::pin(RecordBatchStreamAdapter::new(

@@ -36,10 +36,10 @@ use sqlx::{
 use super::SourceError;
 use super::column::{Column, Filling};
 use super::condition::{Condition, Test, Value};
-use super::database::{Relation, misfit, offset};
+use super::database::{Relation, offset};
 use super::literal;
 use super::redact::{sqlite_running, sqlite_statement};
-use super::rows::{Outlet, Rows, Wanted, produce, projected};
+use super::rows::{Outlet, Rows, Wanted, produce};
 use super::statement::{Dialect, quoted};
 use crate::catalog::ModelQuery;
 
@@ -246,6 +246,10 @@ impl Rows for SqliteRows {
         Arc::clone(&self.schema)
     }
 
+    fn can_mark(&self) -> bool {
+        true
+    }
+
     fn stream(
         self: Arc<Self>,
         wanted: Wanted,
@@ -256,8 +260,7 @@ impl Rows for SqliteRows {
 
 impl SqliteRows {
     async fn put(&self, wanted: Wanted, outlet: Outlet) -> Result<(), SourceError> {
-        let schema = projected(&self.schema, &wanted.columns);
-        let mut filling = Filling::new(Arc::clone(&schema), wanted.batch_rows)?;
+        let mut filling = Filling::new(&self.schema, &wanted)?;
         let mut connection = connect(&self.path).await?;
         let (conditions, values) = self.filter(&wanted.conditions);
         let sql = self.relation.select(&self.schema, &wanted, &conditions);
@@ -277,12 +280,11 @@ impl SqliteRows {
         {
             record += 1;
             let mut bytes = 0;
-            for (at, column) in filling.columns().iter_mut().enumerate() {
+            for at in 0..wanted.columns.len() {
                 let value = row
                     .try_get_raw(at)
                     .map_err(|error| sqlite_running(&error))?;
-                bytes += append(column, value)
-                    .map_err(|expected| misfit(&schema, at, record, expected))?;
+                bytes += filling.add(at, record, |column| append(column, value))?;
             }
             if filling.end_row(bytes)
                 && let Some(batch) = filling.finish()?

@@ -4,6 +4,7 @@ mod eviction;
 mod generator;
 mod kinds;
 mod leaks;
+mod misfit;
 mod revoked;
 mod two_worlds;
 mod world;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::compliance::template_pack;
 use crate::guard::Guard;
 use crate::policy::cases::{self, Case, Cases, Expectation};
 use crate::policy::pack::{self, Pack};
@@ -126,7 +127,8 @@ fn quoted(names: &[String]) -> String {
 }
 
 /// The packs that paths name: a file is one, and of a folder every `.yaml` and `.yml` file in it
-/// and below it, cases aside. Cases without a pack stand for the pack that is missing.
+/// and below it, cases and policy templates aside. Cases without a pack stand for the pack that
+/// is missing.
 ///
 /// # Errors
 ///
@@ -168,10 +170,18 @@ fn packs_below(folder: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), NoPac
                 .extension()
                 .is_some_and(|extension| extension == "yaml" || extension == "yml")
         {
-            found.insert(pack_of(&path).unwrap_or(path));
+            let pack = pack_of(&path).unwrap_or(path);
+            if !has_templates(&pack) {
+                found.insert(pack);
+            }
         }
     }
     Ok(())
+}
+
+/// Whether a file holds policy templates, which say nothing about records.
+fn has_templates(file: &Path) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| template_pack::is_one(&text))
 }
 
 /// The pack that a cases file belongs to; `None` if the file is no cases file.

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("ground", &["config", "telemetry", "reach"]),
     ("words", &["catalog", "principal", "audit"]),
     ("policy", &["policy"]),
+    ("compliance", &["compliance"]),
     ("judgement", &["guard"]),
     ("formats", &["wire"]),
     ("outside world", &["store", "source", "sink"]),
@@ -25,6 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "proxy",
             "query",
             "inspect",
+            "oversee",
             "conformance",
         ],
     ),
@@ -39,6 +41,7 @@ const BANNED: &[(&str, &[&str])] = &[
     ("principal", WORDS_BAN),
     ("audit", WORDS_BAN),
     ("policy", WORDS_BAN),
+    ("compliance", WORDS_BAN),
     (
         "guard",
         &["tokio", "sqlx", "reqwest", "axum", "std::fs", "std::net"],

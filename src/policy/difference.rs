@@ -145,7 +145,7 @@ pub fn alike(a: &Value, b: &Value) -> bool {
 
 /// The number in a JSON text: whether it is negative, its digits without outer zeros, and the
 /// power of ten that the last one stands for. `None` if that power is beyond counting.
-fn decimal(text: &str) -> Option<(bool, String, i64)> {
+pub(crate) fn decimal(text: &str) -> Option<(bool, String, i64)> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),

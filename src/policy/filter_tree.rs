@@ -513,7 +513,7 @@ fn check_scalar(value: &Value, path: &str) -> Result<(), Fault> {
     }
 }
 
-pub(super) fn unknown_keys(
+pub(crate) fn unknown_keys(
     object: &Map<String, Value>,
     known: &[&str],
     path: &str,

@@ -210,7 +210,11 @@ fn destination_types(at: &mut Reader<'_, '_>) -> Option<Vec<String>> {
 ///
 /// Only `true` and `false` are booleans (`NO` is Norway), numbers keep their leading zeros and
 /// underscores as text, and a key that is there twice is a fault.
-pub(super) fn read_yaml(text: &str) -> Result<Value, Vec<Fault>> {
+///
+/// # Errors
+///
+/// What cannot be read, and numbers that would lose digits.
+pub fn read_yaml(text: &str) -> Result<Value, Vec<Fault>> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,

@@ -53,6 +53,12 @@ impl Principal {
     pub fn scope(&self) -> Permissions {
         key::in_scope(&self.scopes)
     }
+
+    /// Whether the key's scopes let it review compliance.
+    pub fn may_review(&self) -> bool {
+        let reviews = |scope: &String| matches!(scope.as_str(), "*" | "governance:review");
+        self.scopes.iter().any(reviews)
+    }
 }
 
 /// Who changes something, when, and by which request: what the audit log tells of every change.

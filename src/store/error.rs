@@ -12,6 +12,15 @@ pub enum StoreError {
     /// It contradicts what the store holds: a name that is taken, an object in use, a state.
     #[error("{0}")]
     Conflict(String),
+    /// The same, with a code that tells programs which contradiction it is, such as
+    /// `policy_in_use`.
+    #[error("{message}")]
+    Refused {
+        /// The code.
+        code: &'static str,
+        /// What contradicts, and what to do.
+        message: String,
+    },
     /// The policies changed since they were read: read them again, and try again.
     #[error("the policies of the workspace have changed meanwhile; read them again and retry")]
     Stale,

@@ -1,5 +1,5 @@
 //! The control store: accounts and keys, workspaces, the catalog, policies with their revisions,
-//! runs with their leases, and the audit log. The only SQL on control data.
+//! runs with their leases, compliance, and the audit log. The only SQL on control data.
 //!
 //! SQLite by default, PostgreSQL where several processes share the work. Both have the same
 //! tables and run the same statements. An id of another workspace is not found.
@@ -11,6 +11,7 @@ mod accounts;
 mod audit;
 mod authenticate;
 mod columns;
+mod compliance;
 mod destinations;
 mod error;
 mod groups;
@@ -23,6 +24,7 @@ mod revisions;
 mod roles;
 #[macro_use]
 mod runs;
+mod schedules;
 mod sources;
 mod syncs;
 mod uploads;
@@ -33,10 +35,15 @@ use uuid::Uuid;
 
 pub use accounts::StoredKey;
 pub use audit::AuditFilter;
+pub use compliance::{
+    AttestationFilter, Figures, InstanceFilter, PolicyFilter, PolicyVersions, SnapshotFilter,
+    SolutionFilter, TemplateFilter,
+};
 pub use error::StoreError;
 pub use idempotency::{KeptAnswer, Reservation, Reserved};
 pub use revisions::Committed;
 pub use runs::Claimed;
+pub use schedules::{Due, Scheduled};
 pub use uploads::Uploading;
 pub use verifiers::Candidates;
 

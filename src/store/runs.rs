@@ -473,13 +473,17 @@ pub(super) const BUSY: &str =
 /// Notes in the audit log that a run has ended, with what became of its records.
 pub(super) async fn note_end(tx: &mut Tx, run: &Run, now: DateTime<Utc>) -> Result<(), StoreError> {
     let act = Act::on_behalf_of(run.account_id, now);
-    let summary = json!({
+    let mut summary = json!({
         "sync_id": run.sync_id,
         "status": run.status,
         "counts": run.counts,
         "withheld_by": run.withheld_by,
         "policy_revisions": run.policy_revisions,
     });
+    if let (RunStatus::Blocked, Some(summary)) = (run.status, summary.as_object_mut()) {
+        // It names policies, objects and columns. What other ends tell may hold a record's values.
+        summary.insert("error".into(), json!(run.error));
+    }
     let event = Event {
         action: "run.finish".into(),
         revision: run.policy_revision,

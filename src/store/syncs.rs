@@ -85,8 +85,9 @@ impl Store {
         let saved = execute!(
             tx,
             "INSERT INTO syncs (id, workspace_id, name, model_id, destination_id, mode, mapping,
-                 environment, schedule, enabled, owner_id, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                 environment, schedule, enabled, owner_id, created_at, updated_at,
+                 scheduled_until)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12)",
             sync.id,
             sync.workspace_id,
             &sync.name,
@@ -125,11 +126,14 @@ impl Store {
         let mode = columns::word(sync.mode)?;
         let mapping = sync.mapping.as_ref().map(columns::json).transpose()?;
         let environment = columns::word(sync.environment)?;
+        // A schedule that begins now waits for its next time.
+        let begins = (before.enabled, &before.schedule) != (sync.enabled, &sync.schedule);
         let saved = execute!(
             tx,
             "UPDATE syncs SET name = $3, model_id = $4, destination_id = $5, mode = $6,
                  mapping = $7, environment = $8, schedule = $9, enabled = $10, owner_id = $11,
-                 updated_at = $12
+                 updated_at = $12,
+                 scheduled_until = CASE WHEN $13 THEN $12 ELSE scheduled_until END
              WHERE workspace_id = $1 AND id = $2",
             sync.workspace_id,
             sync.id,
@@ -143,6 +147,7 @@ impl Store {
             sync.enabled,
             sync.owner_id,
             columns::time(sync.updated_at),
+            begins,
         );
         match saved {
             Ok(rows) => touched(rows, "sync")?,

@@ -42,16 +42,25 @@ macro_rules! on_both_databases {
 
 mod access;
 mod accounts;
+mod attestations;
 mod audit;
 mod catalog;
+mod compliance_history;
+mod compliance_instances;
+mod compliance_policies;
+mod compliance_templates;
 mod groups;
 mod idempotency;
 mod in_force;
 mod members;
 mod policies;
+mod resources;
 mod revisions;
 mod roles;
 mod runs;
+mod schedules;
+mod snapshots;
+mod solutions;
 mod uploads;
 mod verifiers;
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use chrono::SubsecRound;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -15,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::catalog::Workspace;
-use crate::config::{Config, Tls};
+use crate::compliance::{Enforcement, template_pack};
+use crate::config::{Config, Schedule, Tls};
 use crate::flight;
 use crate::guard::Registry;
 use crate::http::{self, Api, Limits, Streams};
 use crate::inspect::Inspector;
+use crate::oversee::Overseer;
 use crate::pgwire;
 use crate::principal::{Account, ApiKey, KeyText};
 use crate::proxy::Proxy;
@@ -28,7 +30,7 @@ use crate::query::Querier;
 use crate::reach::Reach;
 use crate::sink::Sinks;
 use crate::store::Store;
-use crate::sync::{Clock, RunSettings, Runner};
+use crate::sync::{AdmissionCheck, Clock, RunSettings, Runner};
 use crate::telemetry;
 use crate::wire::stream;
 use crate::wire::stream::coding::Expansion;
@@ -38,6 +40,8 @@ pub struct App {
     api: Api,
     /// The key of the first account, if it was generated just now: to be shown once.
     pub bootstrap: Option<SecretString>,
+    /// When compliance snapshots of all solutions are taken.
+    snapshot_schedule: Option<Schedule>,
     /// What the PostgreSQL and Flight SQL doors show to prove who they are.
     tls: Option<Arc<TlsAcceptor>>,
     /// Held as long as the program runs: queries are computed there.
@@ -71,6 +75,11 @@ impl App {
         }
         let now = clock();
         let bootstrap = bootstrap(&store, config.bootstrap_key.as_ref(), now).await?;
+        let templates = template_pack::all(now).map_err(|faults| {
+            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            anyhow!("the policy templates cannot be read: {}", faults.join("; "))
+        })?;
+        store.keep_verified_templates(&templates).await?;
         let registry = Arc::new(Registry::default());
         let reach = Reach::new(
             config.file_roots.clone(),
@@ -83,6 +92,7 @@ impl App {
             lease: config.lease,
             retry: config.retry,
         };
+        let overseer = Overseer::new(store.clone(), enforcement(&config)?);
         let runner = Runner::new(
             store.clone(),
             Arc::clone(&registry),
@@ -90,6 +100,7 @@ impl App {
             sinks.clone(),
             Arc::clone(&clock),
             settings,
+            admission(&overseer),
         );
         let inspector = Inspector::new(
             store.clone(),
@@ -121,6 +132,7 @@ impl App {
             store,
             publisher,
             runner,
+            overseer,
             inspector,
             sinks,
             reach,
@@ -136,6 +148,7 @@ impl App {
         Ok(App {
             api,
             bootstrap,
+            snapshot_schedule: config.compliance.snapshot_schedule,
             tls: config.tls.as_ref().map(tls_acceptor).transpose()?,
             _workers: workers,
             _lock: lock,
@@ -147,8 +160,8 @@ impl App {
         &self.api
     }
 
-    /// Serves on the listeners and works on runs, until `shutdown`. Then no new work is taken,
-    /// open requests end, and runs stop at their next checkpoint, to be resumed.
+    /// Serves on the listeners, works on runs and does what is due, until `shutdown`. Then no new
+    /// work is taken, open requests end, and runs stop at their next checkpoint, to be resumed.
     pub async fn serve(
         self,
         listeners: Listeners,
@@ -157,6 +170,11 @@ impl App {
         let api = &self.api;
         let runner = api.runner.clone();
         let work = runner.work(shutdown.clone());
+        let time = api.overseer.keep_time(
+            Arc::clone(&api.clock),
+            self.snapshot_schedule.clone(),
+            shutdown.clone(),
+        );
         let http = http::serve(listeners.http, api.clone(), shutdown.clone());
         let pg = async {
             if let Some(listener) = listeners.pg {
@@ -180,7 +198,7 @@ impl App {
                 flight::serve(listener, door, shutdown.clone()).await;
             }
         };
-        tokio::join!(work, http, pg, flight);
+        tokio::join!(work, time, http, pg, flight);
         self.api.store.close().await;
         Ok(())
     }
@@ -277,6 +295,25 @@ fn limits_of(config: &Config) -> stream::Limits {
         batch_rows: config.batch_rows,
         ..stream::Limits::default()
     }
+}
+
+/// What runs ask before they open anything: syncs know nothing of compliance but that.
+fn admission(overseer: &Overseer) -> AdmissionCheck {
+    let overseer = overseer.clone();
+    Arc::new(move |workspace_id, sync_id, now| {
+        let overseer = overseer.clone();
+        Box::pin(async move { overseer.admit(workspace_id, sync_id, now).await })
+    })
+}
+
+/// The table of what blocks.
+fn enforcement(config: &Config) -> anyhow::Result<Enforcement> {
+    let blocks = config.compliance.blocks.iter();
+    let pairs = blocks.map(|(environment, severity)| Enforcement::pair(environment, severity));
+    let pairs: Option<_> = pairs.collect();
+    pairs
+        .map(Enforcement)
+        .context("compliance_blocks: an environment or a severity is not known")
 }
 
 fn lock(config: &Config) -> anyhow::Result<File> {

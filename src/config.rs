@@ -14,10 +14,14 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+pub use compliance::Compliance;
 pub use queries::Queries;
+pub use schedule::Schedule;
 pub use streams::Streams;
 
+mod compliance;
 mod queries;
+mod schedule;
 mod streams;
 
 /// The environment variable that holds the first account's API key. There is no flag for it:
@@ -234,6 +238,24 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_plan_nodes: Option<u32>,
 
+    /// Where a compliance policy that is not met keeps a sync from running: environments with
+    /// severities, separated by commas; everywhere else it warns
+    /// (default, also if it is empty: production:critical,production:high)
+    #[arg(
+        long,
+        env = "SYNCGUARD_COMPLIANCE_BLOCKS",
+        value_name = "PAIRS",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compliance_blocks: Option<Vec<String>>,
+
+    /// When compliance snapshots are taken, as a cron expression of five fields in UTC; empty for
+    /// never (default: 0 0 * * *)
+    #[arg(long, env = "SYNCGUARD_SNAPSHOT_SCHEDULE", value_name = "CRON")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_schedule: Option<String>,
+
     /// API key of the first account; see [`BOOTSTRAP_KEY`].
     #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -275,6 +297,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// What queries may ask of the server.
     pub queries: Queries,
+    /// What compliance asks of the server.
+    pub compliance: Compliance,
 }
 
 /// A certificate chain and its private key, as PEM files.
@@ -312,9 +336,12 @@ impl Settings {
             faults: vec![format!("{}: {what}", file.display())],
         };
         let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
+        let mut own = self.clone();
+        let blocks = own.compliance_blocks.take();
+        own.compliance_blocks = blocks.filter(|texts| !compliance::is_blank(texts));
         let merged: Result<Settings, _> = Figment::new()
             .merge(Toml::string(&text))
-            .merge(Serialized::defaults(self))
+            .merge(Serialized::defaults(&own))
             .extract();
         merged.map_err(|errors| ConfigError {
             faults: errors
@@ -330,6 +357,7 @@ impl Settings {
         let mut faults = Vec::new();
         let streams = Streams::of(&self, &mut faults);
         let queries = Queries::of(&self, &mut faults);
+        let compliance = Compliance::of(&self, &mut faults);
         let pg_listen = address("pg_listen", self.pg_listen.as_deref(), &mut faults);
         let flight_listen = address("flight_listen", self.flight_listen.as_deref(), &mut faults);
         let tls = match (self.tls_certificate, self.tls_key) {
@@ -463,6 +491,7 @@ impl Settings {
                 flight_listen,
                 tls,
                 queries,
+                compliance,
             }),
             _ => Err(ConfigError { faults }),
         }

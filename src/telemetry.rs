@@ -20,6 +20,9 @@ pub const HTTP_REQUEST_DURATION_SECONDS: &str = "syncguard_http_request_duration
 pub const SINK_RETRIES_TOTAL: &str = "syncguard_sink_retries_total";
 /// Gauge: the policy revision that this process judges by. Label [`WORKSPACE`].
 pub const POLICY_REVISION: &str = "syncguard_policy_revision";
+/// Counter: compliance policies that resources of a sync did not meet as a run began. Label
+/// [`ACTION`].
+pub const POLICY_BREACHES_TOTAL: &str = "syncguard_policy_breaches_total";
 
 /// Label: `delivered`, `withheld`, `rejected`, `invalid` or `failed`; or `allowed`, for records of
 /// a stream that were handed back to whoever sent it.
@@ -28,6 +31,8 @@ pub const OUTCOME: &str = "outcome";
 pub const DESTINATION_TYPE: &str = "destination_type";
 /// Label: how a run or a request ended.
 pub const STATUS: &str = "status";
+/// Label: what followed: `block` or `warn`.
+pub const ACTION: &str = "action";
 /// Label: HTTP method.
 pub const METHOD: &str = "method";
 /// Label: a route as it is declared, such as `/api/v1/workspaces/{id}`.
@@ -92,6 +97,11 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
         POLICY_REVISION,
         Unit::Count,
         "Policy revision that data is judged by."
+    );
+    describe_counter!(
+        POLICY_BREACHES_TOTAL,
+        Unit::Count,
+        "Compliance policies that were not met as a run began."
     );
     *recorder = Some(handle.clone());
     Ok(handle)

@@ -131,3 +131,42 @@ fn limits_of_streams_are_bounded_and_have_defaults() {
     assert_eq!(config.streams.record_bytes, 100);
     assert_eq!(config.streams.streams_per_key, 2);
 }
+
+#[test]
+fn blank_blocks_are_the_default_and_an_empty_list_blocks_nothing() {
+    let blocks = |settings: Settings| settings.into_config().expect("valid").compliance.blocks;
+    let pairs = |pairs: &[(&str, &str)]| -> std::collections::BTreeSet<(String, String)> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(environment, severity)| ((*environment).to_owned(), (*severity).to_owned()))
+            .collect()
+    };
+    let default = pairs(&[("production", "critical"), ("production", "high")]);
+    let given = |texts: &[&str]| Settings {
+        compliance_blocks: Some(texts.iter().map(|text| (*text).to_owned()).collect()),
+        ..Settings::default()
+    };
+    for blank in [given(&[""]), given(&[" "]), given(&["", " ", ""])] {
+        assert_eq!(blocks(blank), default);
+    }
+    assert_eq!(blocks(Settings::default()), default);
+    assert_eq!(
+        blocks(given(&["", "staging:low"])),
+        pairs(&[("staging", "low")])
+    );
+    for (text, expected) in [
+        ("", default),
+        ("compliance_blocks = []\n", pairs(&[])),
+        (
+            "compliance_blocks = [\"staging:low\"]\n",
+            pairs(&[("staging", "low")]),
+        ),
+    ] {
+        let file = file(text);
+        // What is blank does not go before the file.
+        for flags in [Settings::default(), given(&[""])] {
+            let merged = flags.over_file(file.path()).expect("a good file");
+            assert_eq!(blocks(merged), expected, "{text}");
+        }
+    }
+}

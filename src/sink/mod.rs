@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::catalog::{Destination, RateLimit, SyncMode};
+use crate::catalog::{Destination, RateLimit, SyncMode, Transport};
 use crate::guard::Guarded;
 use crate::policy::Fault;
 use crate::reach::{Reach, ReachError};
@@ -250,6 +250,24 @@ impl Sinks {
         }
         Ok(pace)
     }
+}
+
+/// Whether sinks of this type are atomic, as they tell themselves once they are open.
+pub fn is_atomic(destination_type: &str) -> bool {
+    destination_type == "file"
+}
+
+/// How bytes travel to a destination; `None` for one on this machine. Of a configuration that
+/// cannot be used nothing is certain.
+pub fn transport(destination: &Destination) -> Option<Transport> {
+    let config = &destination.config;
+    let transport = match destination.destination_type.as_str() {
+        "file" => return None,
+        "postgres" => postgres::transport(config),
+        _ => webhook::transport(config),
+    };
+    let url = config.get("url").and_then(Value::as_str);
+    Some(transport.named_by(url.unwrap_or_default()))
 }
 
 /// Reads a configuration key by key, and collects every fault.

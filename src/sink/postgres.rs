@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::SinkExt;
 use serde_json::{Map, Value};
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -20,7 +20,7 @@ use super::bisect::{Attempt, Outcome, by_halves};
 use super::pace::Pace;
 use super::postgres_copy::{self, CopyError};
 use super::{ConfigReader, Opening, Sink, SinkError, Written, cause, misconfigured};
-use crate::catalog::SyncMode;
+use crate::catalog::{SyncMode, Transport};
 use crate::guard::Guarded;
 use crate::policy::Fault;
 use crate::reach::{Reach, ReachError};
@@ -116,6 +116,28 @@ pub(super) async fn check_config(config: &Map<String, Value>, reach: &Reach) -> 
             Ok(_) => Vec::new(),
             Err(error) => vec![Fault::new("$.config.url", error.to_string())],
         },
+    }
+}
+
+/// What a connection of this configuration would be. Certificates are verified wherever there
+/// is TLS, but only `require` insists on it.
+pub(super) fn transport(config: &Map<String, Value>) -> Transport {
+    let url = config.get("url").and_then(Value::as_str);
+    let server = url.and_then(|text| checked_url(text).ok());
+    let encrypted = server
+        .as_ref()
+        .is_some_and(|server| server.get_ssl_mode() == SslMode::Require);
+    let hosts = server.iter().flat_map(Config::get_hosts);
+    Transport {
+        hosts: hosts
+            .filter_map(|host| match host {
+                Host::Tcp(name) => Some(name.clone()),
+                #[cfg(unix)]
+                Host::Unix(_) => None,
+            })
+            .collect(),
+        encrypted,
+        verified: encrypted,
     }
 }
 

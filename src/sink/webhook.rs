@@ -18,6 +18,7 @@ use super::forward::{Proxied, read_proxied};
 use super::pace::Pace;
 use super::signature::{Secret, delivery_id, sign};
 use super::{ConfigReader, Opening, Sink, SinkError, Written, cause, misconfigured};
+use crate::catalog::Transport;
 use crate::guard::Guarded;
 use crate::policy::Fault;
 use crate::reach::{Reach, ReachError};
@@ -135,6 +136,19 @@ pub(super) fn read_config(config: &Map<String, Value>) -> Result<Settings, Vec<F
         headers,
         proxied,
     }))
+}
+
+/// What a connection of this configuration would be.
+pub(super) fn transport(config: &Map<String, Value>) -> Transport {
+    let url = config.get("url").and_then(Value::as_str);
+    let url = url.and_then(|text| checked_url(text).ok());
+    let encrypted = url.as_ref().is_some_and(|url| url.scheme() == "https");
+    let host = url.as_ref().and_then(Url::host_str);
+    Transport {
+        hosts: host.map(str::to_owned).into_iter().collect(),
+        encrypted,
+        verified: encrypted,
+    }
 }
 
 fn checked_url(text: &str) -> Result<Url, &'static str> {

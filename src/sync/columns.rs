@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use sha2::{Digest, Sha256};
 
-use crate::catalog::Sync;
+use crate::catalog::{Model, Sync};
 use crate::guard::{Guard, GuardError, mapped_schema};
 
 /// The columns that a sync sends and those that identify a record, in the model's order.
@@ -25,6 +25,16 @@ pub(super) fn sent_columns(schema: &SchemaRef, sync: &Sync, primary_key: &[Strin
         .filter(|name| sent(name))
         .cloned()
         .collect()
+}
+
+/// A column that a sync without a mapping would send although its model was saved without it.
+/// Neither policies nor facts of compliance know of it.
+pub(super) fn new_column<'a>(schema: &'a Schema, sync: &Sync, model: &Model) -> Option<&'a str> {
+    if sync.mapping.is_some() {
+        return None;
+    }
+    let mut names = schema.fields().iter().map(|field| field.name().as_str());
+    names.find(|name| model.schema.column_with_name(name).is_none())
 }
 
 /// The columns to read: those that are sent and those that policies judge by.

@@ -1,16 +1,19 @@
 //! Running syncs: source → guard, batch by batch → sink, with a checkpoint after each delivery.
 //!
 //! `Runner` takes runs from the store and works on them; `run` is one run from its start or its
-//! last checkpoint to its end, and `stop` what may end it before; `ledger` keeps its counts and
-//! `notes` what else it tells; `batches` and `columns` are what it reads, and `cursor` how far a
+//! last checkpoint to its end, `admission` what it asks before it opens anything, and `stop` what
+//! may end it early; `ledger` keeps its counts and `notes` what else it tells; `schedule` queues
+//! what is due; `batches` and `columns` are what it reads, and `cursor` how far a
 //! batch is settled. `upload` is a run whose records come with a request instead of a model.
 
+mod admission;
 mod batches;
 mod columns;
 mod cursor;
 mod ledger;
 mod notes;
 mod run;
+mod schedule;
 mod stop;
 mod upload;
 
@@ -20,6 +23,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +32,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::catalog::{Checkpoint, Counts, Progress, Run, RunOrigin, RunStatus};
+use crate::compliance::Admission;
 use crate::config::Retry;
 use crate::guard::Registry;
 use crate::principal::Act;
@@ -41,6 +46,13 @@ pub use upload::{Admit, Begun, HeldUpload, Upload, UploadError};
 
 /// Where the time is learnt from.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// Whether compliance lets a sync of a workspace run now.
+pub type AdmissionCheck = Arc<
+    dyn Fn(Uuid, Uuid, DateTime<Utc>) -> BoxFuture<'static, Result<Admission, StoreError>>
+        + Send
+        + Sync,
+>;
 
 /// How often an idle worker looks for runs that another process queued or left behind.
 const POLL: Duration = Duration::from_secs(1);
@@ -84,6 +96,8 @@ struct Shared {
     sinks: Sinks,
     clock: Clock,
     settings: RunSettings,
+    /// Asked before a run opens anything.
+    admission: AdmissionCheck,
     /// Rung when a run was queued here.
     queued: Notify,
     /// The uploads that are under way.
@@ -130,6 +144,7 @@ impl Runner {
         sinks: Sinks,
         clock: Clock,
         settings: RunSettings,
+        admission: AdmissionCheck,
     ) -> Self {
         let (queued, uploads) = (Notify::new(), TaskTracker::new());
         let shared = Shared {
@@ -139,6 +154,7 @@ impl Runner {
             sinks,
             clock,
             settings,
+            admission,
             queued,
             uploads,
         };
@@ -158,23 +174,7 @@ impl Runner {
         if !sync.enabled {
             return Err(TriggerError::Disabled);
         }
-        let run = Run {
-            id: Uuid::now_v7(),
-            workspace_id,
-            sync_id,
-            account_id: act.account_id,
-            origin: RunOrigin::Trigger,
-            status: RunStatus::Queued,
-            counts: Counts::default(),
-            withheld_by: Vec::new(),
-            policy_revision: None,
-            policy_revisions: Vec::new(),
-            started_at: None,
-            finished_at: None,
-            error: None,
-            created_at: act.at,
-            updated_at: act.at,
-        };
+        let run = queued(Uuid::now_v7(), workspace_id, sync_id, act);
         self.shared.store.insert_run(&run, act).await?;
         self.shared.queued.notify_one();
         Ok(run)
@@ -193,9 +193,17 @@ impl Runner {
             .await
     }
 
-    /// Takes runs and works on them until `shutdown`; then lets each come to its next checkpoint,
-    /// gives its lease back, waits for the uploads that are under way, and returns.
+    /// Queues what is due, takes runs and works on them until `shutdown`; then lets each come to
+    /// its next checkpoint, gives its lease back, waits for the uploads that are under way, and
+    /// returns.
     pub async fn work(&self, shutdown: CancellationToken) {
+        tokio::join!(
+            self.shared.keep_schedules(&shutdown),
+            self.work_on_runs(&shutdown),
+        );
+    }
+
+    async fn work_on_runs(&self, shutdown: &CancellationToken) {
         let mut runs = JoinSet::new();
         while !shutdown.is_cancelled() {
             let now = self.shared.now();
@@ -234,6 +242,27 @@ impl Runner {
         while runs.join_next().await.is_some() {}
         self.shared.uploads.close();
         self.shared.uploads.wait().await;
+    }
+}
+
+/// A run of a sync that waits for a worker, as whoever acts.
+fn queued(id: Uuid, workspace_id: Uuid, sync_id: Uuid, act: &Act) -> Run {
+    Run {
+        id,
+        workspace_id,
+        sync_id,
+        account_id: act.account_id,
+        origin: RunOrigin::Trigger,
+        status: RunStatus::Queued,
+        counts: Counts::default(),
+        withheld_by: Vec::new(),
+        policy_revision: None,
+        policy_revisions: Vec::new(),
+        started_at: None,
+        finished_at: None,
+        error: None,
+        created_at: act.at,
+        updated_at: act.at,
     }
 }
 

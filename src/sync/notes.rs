@@ -9,10 +9,18 @@ use crate::wire::stream::Invalid;
 pub(super) struct Notes {
     pub(super) first_rejection: Option<String>,
     first_invalid: Option<Invalid>,
+    /// What compliance warns of.
+    pub(super) warning: Option<String>,
 }
 
 impl Notes {
-    /// The text of it, if there is anything to tell.
+    /// What a run tells at its end, beside what it says by itself: warnings come last.
+    pub(super) fn added_to(&self, said: Option<String>) -> Option<String> {
+        let told: Vec<String> = said.into_iter().chain(self.warning.clone()).collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
+    /// What there is to tell of the records, if anything.
     pub(super) fn told(&self, progress: &Progress) -> Option<String> {
         let counts = progress.counts;
         let unknown = || "the reason is not known any more".to_owned();

@@ -7,16 +7,17 @@ use arrow::datatypes::SchemaRef;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
+use super::admission::Bound;
 use super::batches::{Batch, Batches, ReadError};
-use super::columns::{read_columns, row_digest, sent_columns, sent_names, sent_schema};
+use super::columns::{new_column, read_columns, row_digest, sent_columns, sent_names, sent_schema};
 use super::cursor::Cursor;
 use super::ledger::{LastRow, Ledger};
 use super::notes::Notes;
 use super::stop::Stop;
 use super::{Held, Shared, Upload};
-use crate::catalog::{Counts, Destination, Model, Progress, RunOrigin, RunStatus, Sync};
+use crate::catalog::{Counts, Destination, Model, Progress, RunOrigin, RunStatus, Source, Sync};
 use crate::guard::Guard;
-use crate::sink::{Opening, Sink, SinkError};
+use crate::sink::{self, Opening, Sink, SinkError};
 use crate::source::{self, OpenModel};
 use crate::store::StoreError;
 use crate::telemetry;
@@ -40,7 +41,7 @@ impl Shared {
             Ok(()) => (RunStatus::Succeeded, notes.told(ledger.progress())),
             Err(Stop::Blocked(error)) => (RunStatus::Blocked, Some(error.clone())),
             Err(Stop::Cancelled) => (RunStatus::Cancelled, None),
-            Err(Stop::Drained) if !held.is_upload() => {
+            Err(Stop::Drained | Stop::Changed) if !held.is_upload() => {
                 tracing::info!("run paused at a checkpoint");
                 if let Err(error) = self.store.release_run(run.id, &held.worker).await {
                     tracing::warn!(%error, "the lease could not be given back and will run out");
@@ -53,6 +54,7 @@ impl Shared {
             }
             Err(stop) => (RunStatus::Failed, Some(stop.to_string())),
         };
+        let error = notes.added_to(error);
         let progress = ledger.progress();
         let finished = self
             .store
@@ -92,20 +94,24 @@ impl Shared {
         ledger: &mut Ledger,
         notes: &mut Notes,
     ) -> Result<(), Stop> {
-        if held.cancel_requested {
-            return Err(Stop::Cancelled);
-        }
         let run = &held.run;
-        let workspace_id = run.workspace_id;
-        let sync = self.store.get_sync(workspace_id, run.sync_id).await?;
-        let model = self.store.get_model(workspace_id, sync.model_id).await?;
-        let destination = self
-            .store
-            .get_destination(workspace_id, sync.destination_id)
-            .await?;
+        let bound = self.bound(run).await?;
+        let Bound {
+            sync,
+            model,
+            source,
+            destination,
+        } = &bound;
         *ledger = Ledger::new(ledger.progress().clone(), &destination.destination_type);
         if held.is_upload() {
             ledger.retry();
+        }
+        if sink::is_atomic(&destination.destination_type) {
+            // Nothing of an earlier attempt can be seen, should the run end before its sink opens.
+            ledger.undeliver();
+        }
+        if held.cancel_requested {
+            return Err(Stop::Cancelled);
         }
         // Judged before anything is opened for writing: a blocked run leaves no trace.
         // An upload that goes on may do so long after it began.
@@ -118,27 +124,40 @@ impl Shared {
             held,
             shutdown,
             pinned_now,
-            model: &model,
-            destination: &destination,
+            model,
+            source,
+            destination,
         };
+        let admission = (self.admission)(run.workspace_id, run.sync_id, self.now());
+        let admission = job.awaiting(ledger, admission).await??;
+        self.heed(&admission, notes)?;
+        if self.bound(run).await? != bound {
+            // What was checked may not be what was read.
+            return Err(Stop::Changed);
+        }
         let mut records = job.open(upload, ledger).await?;
-        job.guard(&records.schema()).await?;
-        let sent = sent_schema(&records.schema(), &sync)
-            .map_err(|error| Stop::Failed(error.to_string()))?;
-        let primary_key = sent_names(&model.primary_key, &sync);
+        let schema = records.schema();
+        if let Some(name) = new_column(&schema, sync, model) {
+            return Err(Stop::Blocked(format!(
+                "the source has a column \"{name}\" that the model did not have when it was saved: save the model again, so that policies are checked against it"
+            )));
+        }
+        job.guard(&schema).await?;
+        let sent = sent_schema(&schema, sync).map_err(|error| Stop::Failed(error.to_string()))?;
+        let primary_key = sent_names(&model.primary_key, sync);
         let opening = Opening {
             run_id: run.id,
             schema: sent,
             primary_key: &primary_key,
             mode: sync.mode,
         };
-        let mut sink = self.sinks.open(&destination, opening).await?;
+        let mut sink = self.sinks.open(destination, opening).await?;
         if sink.is_atomic() {
             // Nothing of an earlier attempt can be seen at the destination.
             *ledger = Ledger::new(Progress::default(), &destination.destination_type);
         }
         let result = job
-            .deliver_all(&mut records, &sync, sink.as_mut(), ledger, notes)
+            .deliver_all(&mut records, sync, sink.as_mut(), ledger, notes)
             .await;
         let result = match result {
             Ok(()) => match job.alive(ledger, sink.finish()).await {
@@ -183,6 +202,7 @@ struct Job<'a> {
     /// What relative conditions count from, in every batch of the run.
     pinned_now: chrono::DateTime<chrono::Utc>,
     model: &'a Model,
+    source: &'a Source,
     destination: &'a Destination,
 }
 
@@ -219,9 +239,8 @@ impl Job<'_> {
         let shared = self.shared;
         let model = self.model;
         let Some(upload) = upload else {
-            let source = shared.store.get_source(model.workspace_id, model.source_id);
-            let (source, query) = (source.await?, &model.query);
-            let opened = source::open(&source, query, &model.primary_key, &shared.reach).await?;
+            let (query, primary_key) = (&model.query, &model.primary_key);
+            let opened = source::open(self.source, query, primary_key, &shared.reach).await?;
             return Ok(Records::Model(opened));
         };
         let (mut batches, columns) = upload.read(&model.schema, shared.settings.batch_rows);

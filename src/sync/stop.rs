@@ -28,7 +28,8 @@ pub(super) enum Stop {
     /// A fault of ours: the run is failed.
     #[error("an internal fault ended the run")]
     Internal,
-    /// A policy that cannot be compiled, or is demanded and missing: the run is blocked.
+    /// A policy that cannot be compiled, or is demanded and missing, a column that nobody has
+    /// checked, or compliance, which does not let the sync run: the run is blocked.
     #[error("{0}")]
     Blocked(String),
     /// Somebody cancelled it.
@@ -39,6 +40,10 @@ pub(super) enum Stop {
         "the upload was interrupted because the server was stopped: send it again with the same Idempotency-Key to go on where it stopped"
     )]
     Drained,
+    /// The sync was changed while compliance was asked about it: the run begins anew, an upload is
+    /// failed.
+    #[error("the sync was changed as the upload began: send it again")]
+    Changed,
     /// Another worker holds the run, or the store is out of reach: nothing may be written.
     #[error("{0}")]
     Lost(StoreError),

@@ -58,8 +58,8 @@ pub enum UploadError {
     /// The destination does not answer, after every retry.
     #[error("{0}")]
     Unavailable(String),
-    /// The sync or its destination does not work; policy does not let it run; somebody cancelled
-    /// it.
+    /// The sync or its destination does not work; policy or compliance does not let it run;
+    /// somebody changed or cancelled it.
     #[error("{0}")]
     Stopped(String),
     /// The store refused or could not be reached.
@@ -78,7 +78,7 @@ impl From<Stop> for UploadError {
             Stop::Differs => UploadError::Differs(text),
             Stop::Stream(error) => UploadError::Stream(error),
             Stop::Unavailable(_) => UploadError::Unavailable(text),
-            Stop::Failed(_) | Stop::Blocked(_) => UploadError::Stopped(text),
+            Stop::Failed(_) | Stop::Blocked(_) | Stop::Changed => UploadError::Stopped(text),
             Stop::Cancelled => UploadError::Stopped("the run was cancelled".to_owned()),
             Stop::Lost(error) => UploadError::Store(error),
             Stop::Internal => UploadError::Internal,

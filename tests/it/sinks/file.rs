@@ -34,7 +34,7 @@ async fn a_file_appears_whole_when_it_is_finished() {
     let (_folder, root) = temporary_folder();
     fs::write(root.join("out.ndjson"), "old").unwrap();
     let mut sink = file_sink(&root, "out.ndjson", RUN).await.unwrap();
-    assert!(sink.is_atomic());
+    assert!(sink.is_atomic() && syncguard::sink::is_atomic("file"));
     for ids in [0..2, 2..3] {
         let written = sink.write(&numbered(ids)).await;
         assert!(written.stopped.is_none(), "{written:?}");

@@ -160,6 +160,52 @@ async fn a_policy_whose_column_changed_its_type_blocks_the_run() {
 }
 
 #[tokio::test]
+async fn a_column_that_the_model_was_saved_without_blocks_a_run_that_would_send_it() {
+    let rig = Rig::start(|_| {}).await;
+    let receiver = Receiver::accepting().await;
+    rig.write("people.csv", &people(3));
+    let source = rig
+        .client
+        .source("files", json!({"path": "people.csv"}))
+        .await;
+    let body =
+        json!({"name": "people", "source_id": source, "table": "files", "primary_key": ["id"]});
+    let model = rig.client.make("models", body.clone()).await;
+    let destination = hook(&rig.client, &receiver, 100).await;
+    let sync = rig.client.sync(&model, &destination, json!({})).await;
+    let mapping = json!({"mapping": [{"from": "id", "to": "id"}]});
+    let mapped = rig.client.sync(&model, &destination, mapping).await;
+    rig.write(
+        "people.csv",
+        "id,name,country,consent,ssn\n1,a,FR,true,secret-1\n2,b,PL,false,secret-2\n",
+    );
+    let run = rig.client.run_of(&sync).await;
+    assert_ended(&run, "blocked", json!({}));
+    let error = run["error"].as_str().unwrap();
+    assert!(
+        error.contains("\"ssn\"") && error.contains("save the model again"),
+        "{error}"
+    );
+    assert!(!error.contains("secret-"), "{error}");
+    assert!(receiver.requests().is_empty());
+
+    // A mapping sends what it names, and nothing else.
+    let run = rig.client.run_of(&mapped).await;
+    assert_ended(&run, "succeeded", json!({"read": 2, "delivered": 2}));
+    let records = receiver.records();
+    assert_eq!(ids(&records), [1, 2]);
+    assert!(records.iter().all(|record| record.len() == 1));
+
+    // Once the model is saved with the column, policies and compliance know of it.
+    rig.client.put(&format!("models/{model}"), body).await;
+    let run = rig.client.run_of(&sync).await;
+    assert_ended(&run, "succeeded", json!({"read": 2, "delivered": 2}));
+    let records = receiver.records();
+    assert_eq!(ids(&records), [1, 2, 1, 2]);
+    assert_eq!(records[2]["ssn"], "secret-1");
+}
+
+#[tokio::test]
 async fn a_required_policy_that_is_missing_blocks_the_run() {
     let rig = Rig::start(|_| {}).await;
     let receiver = Receiver::accepting().await;

@@ -4,7 +4,21 @@ use serde_json::json;
 
 use super::{gated, hook, ids, not_from, passing, people, requested, rig_on, sources, stores};
 use crate::receiver::{Receiver, Reply};
-use crate::rig::{Rig, assert_balanced, assert_ended, patient};
+use crate::rig::{Client, Rig, assert_balanced, assert_ended, patient};
+
+/// Compliance blocks every sync of a model from here on; answers the policy that does.
+async fn block(client: &Client, model: &str) -> String {
+    let policy = json!({
+        "name": "strict",
+        "category": "data",
+        "severity": "critical",
+        "rules": [{"field": "checks.done", "operator": "exists"}],
+    });
+    let policy = client.make("/api/v1/governance/policies", policy).await;
+    let instance = json!({"policyId": policy, "resourceType": "model", "resourceId": model});
+    client.make("/api/v1/governance/instances", instance).await;
+    policy
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drained_run_is_resumed_by_the_next_server() {
@@ -32,6 +46,30 @@ async fn a_drained_run_is_resumed_by_the_next_server() {
         );
         assert_eq!(ids(&receiver.records()), expected);
         assert_eq!(receiver.repeated(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_compliance_blocks_meanwhile_is_not_resumed() {
+    for store in stores().await {
+        let mut rig = rig_on(store).await;
+        let (receiver, gate) = gated(7, Reply::Accept).await;
+        let model = rig.csv_model("people.csv", &people(3000)).await;
+        let destination = hook(&rig.client, &receiver, 70).await;
+        let sync = rig.client.sync(&model, &destination, json!({})).await;
+        let run_id = rig.client.trigger(&sync).await;
+        requested(&receiver, 8).await;
+        let policy = block(&rig.client, &model).await;
+        rig.stop();
+        gate.open();
+        rig.drain().await;
+        rig.start_again().await;
+        let run = rig.client.ended(&run_id).await;
+        assert_balanced(&run);
+        assert_eq!(run["status"], "blocked", "{run:#}");
+        assert!(run["error"].to_string().contains(&policy), "{run:#}");
+        assert_eq!(run["delivered"], receiver.records().len());
+        assert_eq!(receiver.requests().len(), 8);
     }
 }
 
@@ -66,6 +104,30 @@ async fn a_file_is_written_anew_by_the_run_that_resumes() {
     );
     let text = std::fs::read_to_string(rig.files().join("out.csv")).unwrap();
     assert_eq!(text.lines().count(), expected + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_to_a_file_that_is_blocked_as_it_is_resumed_has_delivered_nothing() {
+    let mut rig = Rig::start(|_| {}).await;
+    let model = rig.csv_model("people.csv", &people(60_000)).await;
+    rig.client.policy(&model, "file", not_from("DE")).await;
+    let slow = json!({"name": "out", "type": "file", "config": {"path": "out.csv"}, "rate_limit": {"rows_per_second": 20_000}});
+    let destination = rig.client.make("destinations", slow).await;
+    let sync = rig.client.sync(&model, &destination, json!({})).await;
+    let run_id = rig.client.trigger(&sync).await;
+    crate::rig::until("nothing is written", async || {
+        let run = rig.client.run(&run_id).await;
+        (run["delivered"].as_u64().unwrap() > 0).then_some(())
+    })
+    .await;
+    block(&rig.client, &model).await;
+    rig.drain().await;
+    rig.start_again().await;
+    let run = rig.client.ended(&run_id).await;
+    assert_eq!(run["status"], "blocked", "{run:#}");
+    assert_eq!(run["delivered"], 0, "{run:#}");
+    assert!(run["failed"].as_u64().unwrap() > 0, "{run:#}");
+    assert!(!rig.files().join("out.csv").exists());
 }
 
 #[tokio::test]

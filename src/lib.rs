@@ -13,19 +13,20 @@
 //! | 7, entrance | [`cli`] | the commands: they open the app, and the doors it has |
 //! | 6, roof | [`app`] | the one file that names concrete types and wires them |
 //! | 5, doors | [`http`], [`pgwire`], [`flight`] | each translates a protocol into use cases, nothing more |
-//! | 4, use cases | [`publish`], [`sync`], [`proxy`], [`query`], [`inspect`], [`conformance`] | a policy change; a run or an upload; a stream on its way through; SQL as a principal; a look without sending; packs against their cases |
+//! | 4, use cases | [`publish`], [`sync`], [`proxy`], [`query`], [`inspect`], [`oversee`], [`conformance`] | a policy change; a run or an upload; a stream on its way through; SQL as a principal; a look without sending; compliance; packs against their cases |
 //! | 3, outside world | [`store`], [`source`], [`sink`] | control data; models opened for reading; destinations opened for writing |
 //! | 2½, formats | [`wire`] | records as bytes: NDJSON, JSON, CSV, Arrow, Parquet; [`wire::stream`] takes them through a guard |
 //! | 2, judgement | [`guard`] | compile, apply, explain; the policies in force |
-//! | 1, words | [`catalog`], [`principal`], [`audit`]; above them [`policy`] | plain data: no I/O, no clock |
+//! | 1, words | [`catalog`], [`principal`], [`audit`]; above them [`policy`], and [`compliance`] | plain data: no I/O, no clock |
 //! | 0, ground | [`config`], [`telemetry`], [`reach`] | settings; logs and metrics; what may be touched on this machine and its network |
 //!
 //! Three walks through the house:
-//! - **Sync**: a door queues a run → [`sync`] takes it, opens the [`source`], and for each batch
-//!   asks the [`store`] where the account stands that it runs as and for the policies of that very
-//!   revision, and the [`guard::Registry`] for their guard → applies it → gives what passed, as
-//!   [`guard::Guarded`], to the [`sink`] → checkpoints with counts and revision. An upload is the
-//!   same with the body of a request, read by [`wire`], in place of the source.
+//! - **Sync**: a door queues a run → [`sync`] takes it, asks whether [`compliance`] lets it run,
+//!   opens the [`source`], and for each batch asks the [`store`] where the account stands that it
+//!   runs as and for the policies of that very revision, and the [`guard::Registry`] for their
+//!   guard → applies it → gives what passed, as [`guard::Guarded`], to the [`sink`] → checkpoints
+//!   with counts and revision. An upload is the same with the body of a request, read by [`wire`],
+//!   in place of the source.
 //! - **Stream**: a door hands a body on to [`proxy`] → [`wire::stream`] frames and validates its
 //!   records and reads the columns that policies read → for each batch the guard of the revision
 //!   that is committed now makes a [`guard::Judgement`] → which alone releases the bytes of the
@@ -63,12 +64,14 @@ pub mod app;
 pub mod audit;
 pub mod catalog;
 pub mod cli;
+pub mod compliance;
 pub mod config;
 pub mod conformance;
 pub mod flight;
 pub mod guard;
 pub mod http;
 pub mod inspect;
+pub mod oversee;
 pub mod pgwire;
 pub mod policy;
 pub mod principal;

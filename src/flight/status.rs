@@ -26,9 +26,10 @@ pub(super) fn internal(error: &dyn std::fmt::Display) -> Status {
 pub(super) fn store_fault(error: &StoreError) -> Status {
     match error {
         StoreError::NotFound(_) => Status::not_found(error.to_string()),
-        StoreError::Conflict(_) | StoreError::Stale | StoreError::LeaseLost => {
-            Status::aborted(error.to_string())
-        }
+        StoreError::Conflict(_)
+        | StoreError::Refused { .. }
+        | StoreError::Stale
+        | StoreError::LeaseLost => Status::aborted(error.to_string()),
         StoreError::Unavailable(_) => {
             tracing::error!(%error, "the store is not available");
             Status::unavailable("the store is not available: try again later")

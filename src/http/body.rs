@@ -2,6 +2,7 @@
 //! and taken apart field by field so that every fault is reported at once.
 
 use std::collections::HashSet;
+use std::str::FromStr;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -36,12 +37,33 @@ impl Fields {
     /// Reads a body as one JSON object.
     pub(crate) async fn read(body: Body) -> Result<Fields, ApiError> {
         match parse(&read_whole(body).await?)? {
-            Value::Object(left) => Ok(Fields {
-                left,
-                known: Vec::new(),
-                faults: Vec::new(),
-            }),
+            Value::Object(left) => Ok(Fields::of(left)),
             _ => Err(ApiError::fault("$", "expected an object")),
+        }
+    }
+
+    /// The fields of an object that came in another form.
+    pub(crate) fn of(left: Map<String, Value>) -> Fields {
+        Fields {
+            left,
+            known: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Reads a body as the changes of an object: a field that is null is as one that was not sent.
+    pub(crate) async fn read_changes(body: Body) -> Result<Fields, ApiError> {
+        let mut fields = Fields::read(body).await?;
+        fields.left.retain(|_, value| !value.is_null());
+        Ok(fields)
+    }
+
+    /// The same of a body that may be left out, which is an object without fields.
+    pub(crate) async fn read_optional(body: Body) -> Result<Fields, ApiError> {
+        let bytes = read_whole(body).await?;
+        match bytes.is_empty() {
+            true => Fields::read(Body::from("{}")).await,
+            false => Fields::read(Body::from(bytes)).await,
         }
     }
 
@@ -83,11 +105,19 @@ impl Fields {
     }
 
     /// Refuses unknown keys, and everything if there was any fault.
-    pub(crate) fn finish(mut self) -> Result<(), ApiError> {
+    pub(crate) fn finish(self) -> Result<(), ApiError> {
+        self.finish_within("$")
+    }
+
+    /// The same for an object that stands at a path of the body: faults tell where in the body.
+    pub(crate) fn finish_within(mut self, path: &str) -> Result<(), ApiError> {
         let expected = self.known.join(", ");
         for key in self.left.keys() {
             let message = format!("unknown key; expected {expected}");
             self.faults.push(Fault::new(format!("$.{key}"), message));
+        }
+        for fault in &mut self.faults {
+            fault.path = fault.path.replacen('$', path, 1);
         }
         if self.faults.is_empty() {
             Ok(())
@@ -117,6 +147,20 @@ impl Fields {
     pub(crate) fn value(&mut self, key: &'static str) -> Option<Value> {
         self.know(key);
         self.left.shift_remove(key).filter(|value| !value.is_null())
+    }
+
+    /// The identifier of what a request is about: required. A text that is no identifier names
+    /// nothing, as an identifier does that nothing bears.
+    pub(crate) fn subject<T: FromStr + From<Uuid>>(&mut self, key: &'static str) -> T {
+        let nothing = || T::from(Uuid::max());
+        match self.required(key, "an identifier") {
+            Some(Value::String(text)) => text.parse().unwrap_or_else(|_| nothing()),
+            Some(_) => {
+                self.fault(&format!("$.{key}"), "expected a text");
+                nothing()
+            }
+            None => nothing(),
+        }
     }
 
     fn required(&mut self, key: &'static str, expected: &str) -> Option<Value> {

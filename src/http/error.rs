@@ -133,6 +133,14 @@ impl ApiError {
         }
     }
 
+    /// The same faults as those of parameters, which make a request malformed: 400.
+    pub(crate) fn of_parameters(self) -> Self {
+        ApiError {
+            details: self.details,
+            ..Self::malformed("the parameters are not valid: see details")
+        }
+    }
+
     /// 422 with a single fault.
     pub(crate) fn fault(path: &str, message: impl Into<String>) -> Self {
         Self::invalid(vec![Fault::new(path, message)])
@@ -273,6 +281,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound(what) => Self::not_found(what),
             StoreError::Conflict(message) => Self::conflict(message),
+            StoreError::Refused { code, message } => Self::new(StatusCode::CONFLICT, code, message),
             StoreError::Stale => Self::conflict(
                 "somebody else changed this at the same time: read it again and retry",
             ),

@@ -15,6 +15,7 @@ use super::Api;
 use super::auth::Caller;
 use super::body;
 use super::error::ApiError;
+use super::governance::officer::Officer;
 use crate::store::{KeptAnswer, Reservation, Reserved};
 
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -85,8 +86,11 @@ async fn reserved(
             "the key was used for another request or with another API key: choose another",
         )),
         Reserved::Answered(answer) => {
-            let workspace_id = workspace(request.uri().path());
-            still_member(&api, &caller, workspace_id).await?;
+            let path = request.uri().path();
+            still_member(&api, &caller, workspace(path)).await?;
+            if path.split('/').any(|part| part == "governance") {
+                Officer::reads(&api, &caller).await?;
+            }
             replayed(answer)
         }
     }

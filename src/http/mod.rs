@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use uuid::Uuid;
 
 use crate::inspect::Inspector;
+use crate::oversee::Overseer;
 use crate::principal::KeyText;
 use crate::proxy::Proxy;
 use crate::publish::Publisher;
@@ -28,6 +29,7 @@ mod effective_policy;
 mod error;
 mod etag;
 mod explain;
+mod governance;
 mod groups;
 mod guard;
 mod idempotency;
@@ -75,6 +77,8 @@ pub struct Api {
     pub publisher: Publisher,
     /// Starts and cancels runs.
     pub runner: Runner,
+    /// Oversees compliance.
+    pub overseer: Overseer,
     /// Previews and explains.
     pub inspector: Inspector,
     /// Checks destinations when they are saved.

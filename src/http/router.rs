@@ -9,15 +9,16 @@ use utoipa_axum::routes;
 
 use super::{
     Api, accounts, audit, destination_rules, destinations, docs, effective_policy, error, explain,
-    groups, guard, idempotency, limits, me, members, models, openapi, packs, permissions, preview,
-    process, proxy, queries, records, revisions, roles, rows, runs, sources, subset_categories,
-    subsets, syncs, trace, workspaces,
+    governance, groups, guard, idempotency, limits, me, members, models, openapi, packs,
+    permissions, preview, process, proxy, queries, records, revisions, roles, rows, runs, sources,
+    subset_categories, subsets, syncs, trace, workspaces,
 };
 
 /// The service of one process. Its document describes the routes of the three lists below; the
 /// page `/docs` is for people.
 pub fn router(api: Api) -> Router {
-    let (api_routes, api_operations) = api_routes().split_for_parts();
+    let api_routes = api_routes().nest("/governance", governance_routes());
+    let (api_routes, api_operations) = api_routes.split_for_parts();
     // The last is the outermost: a request is admitted before anything else is done for it.
     let api_routes = api_routes
         .route_layer(from_fn_with_state(api.clone(), idempotency::once))
@@ -188,4 +189,64 @@ fn api_routes() -> OpenApiRouter<Api> {
         .routes(routes!(effective_policy::get_effective_policy))
         .routes(routes!(packs::plan))
         .routes(routes!(packs::apply))
+}
+
+/// Compliance, under `/api/v1/governance`. Beside what seed 000 has: the resources with their
+/// facts, overrides, and the versions of a template.
+fn governance_routes() -> OpenApiRouter<Api> {
+    use governance::{
+        attestations as att, compliance, enforcement, instances, overrides, policies as pol,
+        resources, snapshots as snap, solutions as sol, templates as tpl,
+    };
+
+    OpenApiRouter::new()
+        .routes(routes!(pol::list_policies, pol::create_policy))
+        .routes(routes!(
+            pol::get_policy,
+            pol::update_policy,
+            pol::delete_policy
+        ))
+        .routes(routes!(pol::import_policy))
+        .routes(routes!(
+            instances::list_instances,
+            instances::create_instance
+        ))
+        .routes(routes!(instances::submit_instance))
+        .routes(routes!(instances::approve_instance))
+        .routes(routes!(instances::deny_instance))
+        .routes(routes!(instances::comment_instance))
+        .routes(routes!(overrides::grant_override, overrides::end_override))
+        .routes(routes!(enforcement::check_enforcement))
+        .routes(routes!(enforcement::get_governance_metrics))
+        .routes(routes!(enforcement::list_resource_types))
+        .routes(routes!(
+            resources::get_resource,
+            resources::declare_resource
+        ))
+        .routes(routes!(sol::list_solutions, sol::create_solution))
+        .routes(routes!(
+            sol::get_solution,
+            sol::update_solution,
+            sol::delete_solution
+        ))
+        .routes(routes!(sol::export_solution))
+        .routes(routes!(snap::list_snapshots, snap::create_snapshot))
+        .routes(routes!(snap::get_snapshot))
+        .routes(routes!(snap::freeze_snapshot))
+        .routes(routes!(snap::approve_snapshot))
+        .routes(routes!(compliance::get_compliance_dashboard))
+        .routes(routes!(compliance::get_compliance_history))
+        .routes(routes!(att::list_attestations, att::create_attestation))
+        .routes(routes!(att::get_attestation_summary))
+        .routes(routes!(att::revoke_attestation))
+        .routes(routes!(tpl::list_templates, tpl::create_template))
+        .routes(routes!(
+            tpl::get_template,
+            tpl::update_template,
+            tpl::delete_template
+        ))
+        .routes(routes!(tpl::list_template_versions))
+        .routes(routes!(tpl::use_template))
+        .routes(routes!(tpl::publish_template))
+        .routes(routes!(tpl::review_template))
 }

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use croner::parser::{CronParser, Seconds, Year};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -18,6 +17,7 @@ use super::error::ApiError;
 use super::etag::{IfMatch, Object};
 use super::models::names;
 use crate::catalog::{Destination, Environment, MappedColumn, Model, Sync, SyncMode};
+use crate::config::Schedule;
 
 /// The syncs of a workspace.
 #[utoipa::path(
@@ -164,11 +164,12 @@ async fn read(
     let enabled = fields.switch("enabled").unwrap_or(true);
     if schedule
         .as_deref()
-        .is_some_and(|schedule| !is_schedule(schedule))
+        .is_some_and(|schedule| Schedule::parse(schedule).is_none())
     {
         fields.fault(
             "$.schedule",
-            "expected a cron expression of five fields, such as \"0 * * * *\"",
+            "expected a cron expression of five fields that comes at some time, such as \
+             \"0 * * * *\"",
         );
     }
     let found = api.store.get_model(member.workspace_id, model_id).await;
@@ -204,14 +205,6 @@ async fn read(
         created_at,
         updated_at: now,
     })
-}
-
-fn is_schedule(text: &str) -> bool {
-    let parser = CronParser::builder()
-        .seconds(Seconds::Disallowed)
-        .year(Year::Disallowed)
-        .build();
-    text.split_whitespace().count() == 5 && parser.parse(text).is_ok()
 }
 
 fn check_mapping(fields: &mut Fields, mapping: &[MappedColumn], model: Option<&Model>) {
@@ -272,28 +265,6 @@ fn check_mode(
         if mapping.is_some_and(|mapping| !mapping.iter().any(|mapped| mapped.from == *column)) {
             let message = format!("the primary key column {column:?} has to be sent");
             fields.fault("$.mapping", message);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_schedule;
-
-    #[test]
-    fn schedules_have_five_fields() {
-        for good in ["0 * * * *", "*/15 8-18 * * MON-FRI", "0 0 1 1 *"] {
-            assert!(is_schedule(good), "{good}");
-        }
-        for bad in [
-            "",
-            "hourly",
-            "* * * *",
-            "0 0 * * * *",
-            "61 * * * *",
-            "0 0 1 1 * 2026",
-        ] {
-            assert!(!is_schedule(bad), "{bad}");
         }
     }
 }

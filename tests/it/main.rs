@@ -14,6 +14,8 @@ mod api;
 mod audit_verify;
 mod cli;
 mod columns;
+mod compliance_rules;
+mod compliance_story;
 mod differential;
 mod escalation;
 mod filter_trees;

@@ -14,10 +14,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::repository_file;
 
 /// One request as it came.
 #[derive(Clone, Debug)]
@@ -65,6 +70,8 @@ struct Rules {
     key: Option<Vec<u8>>,
     /// Whether any request is taken, and not only batches of records.
     takes_any: bool,
+    /// Whether it speaks TLS.
+    tls: bool,
     script: Script,
 }
 
@@ -79,6 +86,7 @@ struct Kept {
 
 /// The endpoint. It is gone when the value is dropped.
 pub(crate) struct Receiver {
+    scheme: &'static str,
     address: std::net::SocketAddr,
     kept: Arc<Mutex<Kept>>,
     serving: JoinHandle<()>,
@@ -97,6 +105,7 @@ impl Receiver {
         Receiver::launch(Rules {
             key: None,
             takes_any: false,
+            tls: false,
             script: Box::new(script),
         })
         .await
@@ -109,7 +118,20 @@ impl Receiver {
         Receiver::launch(Rules {
             key: None,
             takes_any: true,
+            tls: false,
             script: Box::new(script),
+        })
+        .await
+    }
+
+    /// An endpoint over TLS that accepts everything. Its certificate was issued by the authority of
+    /// `fixtures/tls`.
+    pub(crate) async fn over_tls() -> Receiver {
+        Receiver::launch(Rules {
+            key: None,
+            takes_any: false,
+            tls: true,
+            script: Box::new(|_| Reply::Accept),
         })
         .await
     }
@@ -125,6 +147,7 @@ impl Receiver {
         Receiver::launch(Rules {
             key: Some(key),
             takes_any: false,
+            tls: false,
             script: Box::new(script),
         })
         .await
@@ -135,6 +158,8 @@ impl Receiver {
         let address = listener.local_addr().unwrap();
         let kept = Arc::new(Mutex::new(Kept::default()));
         let (state, rules) = (kept.clone(), Arc::new(rules));
+        let tls = rules.tls.then(acceptor);
+        let scheme = if rules.tls { "https" } else { "http" };
         let serving = tokio::spawn(async move {
             // Dropped with the task, so that no connection outlives the endpoint.
             let mut connections = tokio::task::JoinSet::new();
@@ -144,17 +169,22 @@ impl Receiver {
                     let (state, rules) = (state.clone(), rules.clone());
                     async move { answer(request.map(Body::new), &rules, &state).await }
                 });
+                let tls = tls.clone();
                 connections.spawn(async move {
-                    drop(
-                        http1::Builder::new()
-                            .serve_connection(TokioIo::new(stream), service)
-                            .await,
-                    );
+                    let http = http1::Builder::new();
+                    let Some(tls) = tls else {
+                        drop(http.serve_connection(TokioIo::new(stream), service).await);
+                        return;
+                    };
+                    if let Ok(stream) = tls.accept(stream).await {
+                        drop(http.serve_connection(TokioIo::new(stream), service).await);
+                    }
                 });
                 while connections.try_join_next().is_some() {}
             }
         });
         Receiver {
+            scheme,
             address,
             kept,
             serving,
@@ -168,7 +198,7 @@ impl Receiver {
 
     /// The same with the host written in another way.
     pub(crate) fn url_by(&self, host: &str) -> String {
-        format!("http://{host}:{}/hook", self.address.port())
+        format!("{}://{host}:{}/hook", self.scheme, self.address.port())
     }
 
     /// The accepted records, in the order of their first acceptance. What was delivered again
@@ -192,6 +222,21 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// Shows the certificate of `fixtures/tls`.
+fn acceptor() -> TlsAcceptor {
+    let file = |name: &str| repository_file(&format!("fixtures/tls/{name}"));
+    let chain = CertificateDer::pem_file_iter(file("loopback.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("loopback.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.map(Result::unwrap).collect(), key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// A connection that is closed without an answer.

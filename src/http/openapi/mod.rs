@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 
+mod governance;
 mod parts;
 mod requests;
 
@@ -97,19 +98,21 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
         .split('{')
         .skip(1)
         .filter_map(|rest| rest.split('}').next());
-    let mut parameters: Vec<Value> = in_path.map(parts::in_path).collect();
+    let mut parameters: Vec<Value> = in_path.map(|name| parts::in_path(path, name)).collect();
     if !parameters.is_empty() {
         errors.push(404);
     }
     let tag = operation.get("tags").and_then(|tags| tags.get(0));
     let tag = tag.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let is_governance = tag.starts_with("governance-");
     let named = operation.get("parameters").and_then(Value::as_array);
     for parameter in named.into_iter().flatten() {
         let name = parameter.get("name").and_then(Value::as_str);
         let name = name.unwrap_or_default();
         match parameter.get("in").and_then(Value::as_str) {
             Some("query") => {
-                errors.push(422);
+                // Parameters that are not valid make a request for governance malformed.
+                errors.push(if is_governance { 400 } else { 422 });
                 parameters.push(reference("parameters", &format!("{tag}.{name}")));
             }
             _ => {
@@ -120,6 +123,11 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
                 parameters.push(reference("parameters", name));
             }
         }
+    }
+    // What a new object is about may not be there, nor what is asked after.
+    let asks_after = path.ends_with("/check") || path.ends_with("/history");
+    if is_governance && (method == "post" || asks_after) {
+        errors.push(404);
     }
     let is_stream = tag == "records";
     let is_query = tag == "queries";
@@ -149,8 +157,12 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
         .get_mut("requestBody")
         .and_then(Value::as_object_mut)
     {
-        // No bytes are a stream without records, in some formats.
-        body.insert("required".into(), (!is_stream).into());
+        // No bytes are a stream without records, in some formats; and the steps of a review need
+        // not be explained.
+        let steps = ["/approve", "/deny", "/revoke", "/use"];
+        let may_be_left_out =
+            is_stream || is_governance && steps.iter().any(|step| path.ends_with(step));
+        body.insert("required".into(), (!may_be_left_out).into());
         errors.extend([400, 408, 413, 422]);
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::reference;
+use crate::compliance::ResourceType;
 
 pub(super) const REQUEST_ID: &str = "X-Request-Id";
 /// The headers of every answer to a request whose key was counted.
@@ -81,6 +82,42 @@ pub(super) fn tags() -> Value {
             "audit",
             "Who changed what, and what was decided about data.",
         ),
+        (
+            "governance-policies",
+            "Compliance: rules over the facts of resources.",
+        ),
+        (
+            "governance-instances",
+            "Compliance: policies bound to resources, and their reviews.",
+        ),
+        (
+            "governance-enforcement",
+            "Compliance: whether a resource meets its policies now, and figures over all.",
+        ),
+        (
+            "governance-resources",
+            "Compliance: what is known of a resource, and where from.",
+        ),
+        (
+            "governance-solutions",
+            "Compliance: policies and models that are looked at together.",
+        ),
+        (
+            "governance-snapshots",
+            "Compliance: how a solution stood at a moment.",
+        ),
+        (
+            "governance-compliance",
+            "Compliance: how solutions stand, and stood.",
+        ),
+        (
+            "governance-attestations",
+            "Compliance: what somebody certifies of a snapshot.",
+        ),
+        (
+            "governance-templates",
+            "Compliance: policies to be made, for common frameworks.",
+        ),
         ("process", "What operators ask. No key is needed."),
     ];
     let tag = |(name, about): (&str, &str)| json!({"name": name, "description": about});
@@ -104,9 +141,24 @@ pub(super) fn security_schemes() -> Value {
 }
 
 /// A parameter in a path, by its name.
-pub(super) fn in_path(name: &str) -> Value {
+pub(super) fn in_path(path: &str, name: &str) -> Value {
     let uuid = || json!({"type": "string", "format": "uuid"});
     let (about, schema) = match name {
+        "type" if path.starts_with("/api/v1/governance/resources/") => {
+            let kinds = ResourceType::ALL.map(ResourceType::as_str);
+            (
+                "What the resource is.",
+                json!({"type": "string", "enum": kinds}),
+            )
+        }
+        _ if path.starts_with("/api/v1/governance/resources/") => (
+            "The object of the catalog, or any other identifier of something outside.",
+            json!({"type": "string", "minLength": 1, "maxLength": 200}),
+        ),
+        _ if path.starts_with("/api/v1/governance/") => (
+            "Identifier of the object, with its prefix.",
+            json!({"type": "string", "minLength": 1}),
+        ),
         "id" => ("The workspace or account.", uuid()),
         "revision" => (
             "Number of the revision.",
@@ -215,9 +267,11 @@ pub(super) fn parameters() -> Value {
         ),
     ];
     let mut parameters = Map::new();
-    for (key, about, schema) in in_query {
+    let governance = super::governance::parameters();
+    for (key, about, schema) in in_query.into_iter().chain(governance) {
         let name = key.rsplit('.').next();
-        let required = key == "records.destination_type";
+        let required =
+            key == "records.destination_type" || key.starts_with("governance-enforcement.resource");
         let mut parameter =
             json!({"name": name, "in": "query", "description": about, "schema": schema});
         if let (true, Some(parameter)) = (required, parameter.as_object_mut()) {
@@ -448,9 +502,17 @@ pub(super) fn error() -> Value {
         "unauthorized",
         "forbidden",
         "not_found",
+        "snapshot_frozen",
+        "invalid_transition",
         "method_not_allowed",
         "request_timeout",
         "conflict",
+        "duplicate_name",
+        "duplicate_instance",
+        "policy_in_use",
+        "template_in_use",
+        "template_not_published",
+        "attestation_not_active",
         "precondition_failed",
         "payload_too_large",
         "unsupported_media_type",

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::principal::Permissions;
 
 /// Control characters, as the inside of a character class.
-const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
+pub(super) const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
 /// Blanks other than control characters.
 const BLANK: &str = r"\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
 
@@ -22,16 +22,17 @@ pub(super) fn schemas() -> Map<String, Value> {
         policies(),
         inspection(),
     ];
-    for (name, schema) in parts.into_iter().flatten() {
+    let parts = parts.into_iter().chain(super::governance::schemas());
+    for (name, schema) in parts.flatten() {
         schemas.insert(name.to_owned(), schema);
     }
     schemas
 }
 
-type Named = Vec<(&'static str, Value)>;
+pub(super) type Named = Vec<(&'static str, Value)>;
 
 /// An object that has these properties and no other.
-fn object(required: &[&str], properties: Value) -> Value {
+pub(super) fn object(required: &[&str], properties: Value) -> Value {
     json!({
         "type": "object",
         "required": required,
@@ -41,13 +42,13 @@ fn object(required: &[&str], properties: Value) -> Value {
 }
 
 /// A name: not only blanks, no control characters.
-fn name() -> Value {
+pub(super) fn name() -> Value {
     let pattern = format!("^[^{CONTROL}]*[^{CONTROL}{BLANK}][^{CONTROL}]*$");
     json!({"type": "string", "minLength": 1, "maxLength": 200, "pattern": pattern})
 }
 
 /// A text that is not only blanks.
-fn text() -> Value {
+pub(super) fn text() -> Value {
     let other = format!(r"^[^\u0000]*[^\u0000\t-\r\u0085{BLANK}][^\u0000]*$");
     json!({"type": "string", "minLength": 1, "pattern": other})
 }
@@ -57,7 +58,7 @@ fn id() -> Value {
 }
 
 /// A value of some type, or null.
-fn nullable(mut schema: Value) -> Value {
+pub(super) fn nullable(mut schema: Value) -> Value {
     if let Some(schema) = schema.as_object_mut() {
         if let Some(own) = schema.get("type").cloned() {
             schema.insert("type".into(), json!([own, "null"]));
@@ -69,15 +70,15 @@ fn nullable(mut schema: Value) -> Value {
     schema
 }
 
-fn description() -> Value {
+pub(super) fn description() -> Value {
     nullable(json!({"type": "string", "pattern": r"^[^\u0000]*$"}))
 }
 
-fn switch() -> Value {
+pub(super) fn switch() -> Value {
     json!({"type": ["boolean", "null"]})
 }
 
-fn one_of(words: &[&str]) -> Value {
+pub(super) fn one_of(words: &[&str]) -> Value {
     json!({"type": "string", "enum": words})
 }
 
@@ -250,7 +251,7 @@ fn syncs() -> Named {
     let schedule = json!({
         "type": ["string", "null"],
         "pattern": r"^[^\u0000]*$",
-        "description": "A cron expression of five fields, in UTC.",
+        "description": "A cron expression of five fields that comes at some time, in UTC.",
     });
     let sync = json!({
         "name": name(),

@@ -109,6 +109,7 @@ async fn a_sync_is_validated() {
             json!({"schedule": "now and then", "enabled": "yes"}),
             vec!["$.enabled", "$.schedule"],
         ),
+        (json!({"schedule": "0 0 30 2 *"}), vec!["$.schedule"]),
         (json!({"owner_id": NOBODY}), vec!["$.owner_id"]),
     ] {
         let mut body = good.clone();

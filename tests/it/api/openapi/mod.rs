@@ -55,6 +55,26 @@ impl Operation {
     }
 
     /// The path with something in place of each name.
+    /// Whether it is one of the organisation's compliance.
+    fn is_governance(&self) -> bool {
+        self.path.starts_with("/api/v1/governance/")
+    }
+
+    /// An identifier of its kind that nothing bears.
+    fn nobody(&self) -> String {
+        let governed = self.path.strip_prefix("/api/v1/governance/");
+        let prefix = match governed.and_then(|path| path.split('/').next()) {
+            Some("policies") => "pol_",
+            Some("instances") => "pinst_",
+            Some("solutions") => "sol_",
+            Some("snapshots") => "snap_",
+            Some("attestations") => "att_",
+            Some("templates") => "tmpl_",
+            _ => return NOBODY.to_owned(),
+        };
+        format!("{prefix}{}", NOBODY.replace('-', ""))
+    }
+
     fn path_with(&self, value: impl Fn(&str) -> String) -> String {
         let names = self.in_path().into_iter();
         names.fold(self.path.clone(), |path, name| {
@@ -206,7 +226,7 @@ async fn every_endpoint_of_the_contract_is_described() {
 async fn every_operation_is_served_and_those_with_a_key_take_one() {
     let server = Server::start().await;
     for operation in operations(&document(&server).await) {
-        let path = operation.path_with(|_| NOBODY.to_owned());
+        let path = operation.path_with(|_| operation.nobody());
         let answer = server
             .ask(None, operation.method.clone(), &path, None)
             .await;
@@ -245,9 +265,9 @@ async fn each_operation_takes_the_permission_that_is_described() {
     {
         let is_account = operation.path.starts_with("/api/v1/accounts");
         let path = operation.path_with(|name| match name {
-            "id" if !is_account => workspace_id.clone(),
+            "id" if !is_account && !operation.is_governance() => workspace_id.clone(),
             "revision" => "999999".to_owned(),
-            _ => NOBODY.to_owned(),
+            _ => operation.nobody(),
         });
         let ask = async |key: &str| {
             server
@@ -310,7 +330,32 @@ async fn world(server: &Server, ws: &str) -> BTreeMap<String, String> {
     let assigned = json!({"group_id": group});
     let assignment = made(&format!("/subsets/{subset}/assignments"), assigned).await;
     let revisions = server.get(&format!("{ws}/revisions")).await.expect(200);
+    let governed = async |noun: &str, body: Value| {
+        let path = format!("/api/v1/governance/{noun}");
+        text(&server.post(&path, body).await.expect(201)["id"])
+    };
+    let rule = json!({"field": "tls.minVersion", "operator": "gte", "value": "1.2"});
+    let policy = json!({
+        "name": "TLS", "category": "security", "severity": "high", "rules": [rule],
+    });
+    let governance_policy = governed("policies", policy).await;
+    let templates = server.get("/api/v1/governance/templates").await.expect(200);
+    let template = text(&templates["data"][0]["id"]);
+    let solution = json!({"name": "All", "policies": [governance_policy]});
+    let solution = governed("solutions", solution).await;
+    let snapshot = governed("snapshots", json!({"solutionId": solution})).await;
+    let attestation = json!({"snapshotId": snapshot, "type": "soc2"});
+    governed("attestations", attestation).await;
+    let binding = json!({
+        "policyId": governance_policy, "resourceId": catalog.sync, "resourceType": "workflow",
+    });
+    governed("instances", binding).await;
     let pairs = [
+        // What is governed, by the noun in its path.
+        ("policies", governance_policy),
+        ("templates", template),
+        ("solutions", solution),
+        ("snapshots", snapshot),
         ("id", ws.rsplit('/').next().expect("an id").to_owned()),
         ("accountId", owner),
         ("keyId", text(&me["key_id"])),
@@ -453,12 +498,21 @@ async fn what_is_answered_is_as_described() {
             continue;
         }
         let account = operation.path.starts_with("/api/v1/accounts");
-        let path = operation.path_with(|name| match name {
-            "id" if account => world["accountId"].clone(),
-            name => world[name].clone(),
+        let governed = operation.path.strip_prefix("/api/v1/governance/");
+        let noun = governed.and_then(|path| path.split('/').next());
+        let path = operation.path_with(|name| match (name, noun) {
+            ("id", Some("resources")) => world["modelId"].clone(),
+            ("type", Some("resources")) => "model".to_owned(),
+            ("id", Some(noun)) => world[noun].clone(),
+            ("id", None) if account => world["accountId"].clone(),
+            (name, _) => world[name].clone(),
         });
         let (status, response) = operation.success();
-        let answer = server.get(&path).await;
+        let required = match operation.path.ends_with("/enforcement/check") {
+            true => "?resourceType=model&resourceId=elsewhere",
+            false => "",
+        };
+        let answer = server.get(&format!("{path}{required}")).await;
         let headers = response["headers"].as_object().expect("headers");
         for (name, header) in headers {
             let header = follow(&document, header);

@@ -7,6 +7,7 @@ mod enforcement;
 mod instances;
 mod overrides;
 mod policies;
+mod random_steps;
 mod resources;
 mod snapshots;
 mod solution_scores;

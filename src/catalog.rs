@@ -10,6 +10,10 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
+mod alert;
+
+pub use alert::{AlertChannel, ChannelType};
+
 /// An isolated tenant: an id of another workspace does not exist here.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Workspace {
@@ -405,6 +409,8 @@ pub enum PolicyKind {
     Destination,
     /// Which records a principal may see.
     Access,
+    /// What no record may contain.
+    Content,
     /// A filter tree that is being tried and is not saved.
     Draft,
 }

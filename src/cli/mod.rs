@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 pub mod audit;
 pub mod demo;
+pub mod detectors;
 pub mod export;
 pub mod filter;
 mod packs;
@@ -30,6 +31,8 @@ pub enum Command {
     Audit(audit::Audit),
     /// Show the main job: sync 150,000 customers to an ad platform, through the GDPR policies
     Demo(demo::Demo),
+    /// List what content policies can look for, or measure how well it is found
+    Detectors(detectors::DetectorsCommand),
     /// Serve the control plane and work on runs until SIGTERM or Ctrl-C
     Serve(Box<serve::Serve>),
     /// Show what applying policy packs would change, and how many records it bears on
@@ -57,6 +60,7 @@ Exit codes:
 Environment:
   SYNCGUARD_LOG            log filter, such as info,syncguard=debug
   SYNCGUARD_BOOTSTRAP_KEY  API key of the first account, for an empty store
+  SYNCGUARD_JUDGE_KEY      key for the model of --judge-url
   SYNCGUARD_API_KEY        API key for plan, apply and export
   Every other flag of serve has its own variable, named in its help.";
 
@@ -102,6 +106,7 @@ impl Command {
         match self {
             Command::Audit(audit) => audit.run().await.map(|()| done),
             Command::Demo(demo) => demo.run().await.map(|()| done),
+            Command::Detectors(detectors) => detectors.run().map(|()| done),
             Command::Serve(serve) => serve.run().await.map(|()| done),
             Command::Plan(plan) => plan.run().await,
             Command::Apply(apply) => apply.run().await,

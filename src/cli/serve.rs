@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Listeners};
-use crate::config::{BOOTSTRAP_KEY, Settings};
+use crate::config::{BOOTSTRAP_KEY, JUDGE_KEY, Settings};
 
 /// Serves the control plane and works on runs.
 #[derive(clap::Args)]
@@ -29,6 +29,7 @@ impl Serve {
     pub async fn run(self) -> anyhow::Result<()> {
         let mut settings = self.settings;
         settings.bootstrap_key = std::env::var(BOOTSTRAP_KEY).ok();
+        settings.judge_key = std::env::var(JUDGE_KEY).ok();
         if let Some(file) = &self.config {
             settings = settings.over_file(file)?;
         }

@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{AccessCategory, AccessPolicy, Assignment, DestinationPolicy, PolicySet, Revision};
+use super::{
+    AccessCategory, AccessPolicy, Assignment, ContentPolicy, DestinationPolicy, PolicySet, Revision,
+};
 use crate::catalog::Model;
 
 /// One object created, replaced or deleted. At least one side is there.
@@ -79,6 +81,9 @@ pub enum Change {
     },
     /// A model: its query, or the columns that policies are compiled against.
     Model(Edit<Model>),
+    /// A content policy, be it of this workspace or of the organisation. It makes a revision of
+    /// every workspace that it is for, and no workspace's restoration undoes it.
+    ContentPolicy(Edit<ContentPolicy>),
 }
 
 impl Change {
@@ -91,6 +96,7 @@ impl Change {
             Change::Assignment(_) => "access_policy_assignment",
             Change::RequireDestinationPolicy { .. } => "workspace",
             Change::Model(_) => "model",
+            Change::ContentPolicy(_) => "content_policy",
         }
     }
 
@@ -103,6 +109,7 @@ impl Change {
             Change::Assignment(edit) => edit.object().map(|object| object.id),
             Change::RequireDestinationPolicy { .. } => None,
             Change::Model(edit) => edit.object().map(|object| object.id),
+            Change::ContentPolicy(edit) => edit.object().map(|object| object.id),
         }
     }
 
@@ -123,6 +130,7 @@ impl Change {
                 (shown(before), shown(after))
             }
             Change::Model(edit) => sides(edit, |model| json!(model)),
+            Change::ContentPolicy(edit) => sides(edit, |object| json!(object)),
         }
     }
 
@@ -159,6 +167,7 @@ impl Change {
             Some("access_category") => Change::AccessCategory(edit(document)?),
             Some("access_policy") => Change::AccessPolicy(edit(document)?),
             Some("access_policy_assignment") => Change::Assignment(edit(document)?),
+            Some("content_policy") => Change::ContentPolicy(edit(document)?),
             Some("workspace") => match Sides::<Demand>::deserialize(document)? {
                 Sides {
                     before: Some(before),
@@ -187,6 +196,7 @@ impl Change {
                 }
             }
             Change::Model(edit) => Change::Model(edit.inverse()),
+            Change::ContentPolicy(edit) => Change::ContentPolicy(edit.inverse()),
         }
     }
 }
@@ -225,6 +235,7 @@ impl PolicySet {
                     set.require_destination_policy = *after;
                 }
                 Change::Model(_) => {}
+                Change::ContentPolicy(edit) => put(&mut set.content_policies, id, edit),
             }
         }
         set
@@ -250,11 +261,13 @@ impl PolicySet {
                     self.require_destination_policy == *before
                 }
                 Change::Model(_) => true,
+                Change::ContentPolicy(edit) => same(&self.content_policies, id, edit),
             }
         })
     }
 
-    /// The changes that lead from this set to another of the same workspace: categories before
+    /// The changes that lead from this set to another of the same workspace, but for content
+    /// policies, which are not the workspace's alone: categories before
     /// the policies in them, and those before their assignments; what goes, the other way round.
     /// A category that policies move out of goes after they have.
     pub fn changes_to(&self, other: &PolicySet) -> Vec<Change> {

@@ -3,11 +3,13 @@
 pub mod access;
 pub mod cases;
 pub mod change;
+pub mod content;
 pub mod cover;
 pub mod destination;
 pub mod difference;
 mod filter_schema;
 pub mod filter_tree;
+pub mod fold;
 pub mod infer;
 pub mod pack;
 pub mod pack_text;
@@ -23,6 +25,7 @@ use crate::catalog::Model;
 pub use crate::catalog::PolicyKind;
 pub use access::{AccessCategory, AccessPolicy, Assignment, Unassigned};
 pub use change::{Change, Edit};
+pub use content::ContentPolicy;
 pub use cover::Scope;
 pub use destination::DestinationPolicy;
 pub use filter_tree::{FilterDocument, FilterTree};
@@ -86,6 +89,8 @@ pub struct PolicySet {
     pub access_policies: BTreeMap<Uuid, Arc<AccessPolicy>>,
     /// Which groups have which access policies.
     pub assignments: BTreeMap<Uuid, Arc<Assignment>>,
+    /// Every content policy of the workspace, of its sources and of the organisation.
+    pub content_policies: BTreeMap<Uuid, Arc<ContentPolicy>>,
 }
 
 impl PolicySet {
@@ -103,6 +108,12 @@ impl PolicySet {
                 && policy.destination_type == destination_type
                 && (policy.covers(model, &model.schema) || policy.covers(model, schema))
         })
+    }
+
+    /// The content policies that are for the records of a source.
+    pub fn for_content(&self, source_id: Uuid) -> impl Iterator<Item = &Arc<ContentPolicy>> {
+        let policies = self.content_policies.values();
+        policies.filter(move |policy| policy.covers(self.workspace_id, source_id))
     }
 
     /// The access policies that are assigned to any of some groups.

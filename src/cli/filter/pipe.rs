@@ -11,7 +11,7 @@ use tempfile::TempPath;
 
 use super::Source;
 use super::report::{Explanations, Progress};
-use crate::guard::Guard;
+use crate::guard::{Guard, Leaving};
 use crate::wire::stream::coding::{Coding, Decoder, Encoder, Expansion};
 use crate::wire::stream::pass::Tally;
 use crate::wire::stream::{Next, Records, StreamError, Wanted};
@@ -386,7 +386,9 @@ impl<'a> Pump<'a> {
                     return output.write(out);
                 }
                 Next::Batch(batch) => {
-                    let judgement = guard.judge(&batch.rows).map_err(StreamError::from)?;
+                    let judgement = guard
+                        .judge(&batch.rows, Leaving::All)
+                        .map_err(StreamError::from)?;
                     if let Some(explanations) = &mut self.explanations {
                         explanations.enter(guard, self.records, &batch, &judgement)?;
                     }

@@ -1,6 +1,7 @@
 //! The built program as a command line: what it prints, and how it exits.
 
 mod conformance;
+mod detectors;
 mod filter;
 mod packs;
 
@@ -67,6 +68,8 @@ fn what_cannot_be_used_exits_with_1_and_help_with_0() {
         (&["filter"], 1),
         (&[], 1),
         (&["nonsense"], 1),
+        (&["detectors", "--help"], 0),
+        (&["detectors", "--misses", "x"], 1),
         (&["test", "--nonsense"], 1),
         (&["test", "--format", "nonsense"], 1),
         (&["serve", "--listen", "nonsense"], 1),

@@ -189,7 +189,13 @@ fn compare(criterion: &mut Criterion, name: &str, document: &Value, expr: Expr) 
     let passing: usize = theirs().map(|batch| batch.num_rows()).sum();
     let ours: usize = batches
         .iter()
-        .map(|batch| guard.apply(batch).unwrap().guarded().num_rows())
+        .map(|batch| {
+            guard
+                .apply(batch, syncguard::guard::Leaving::All)
+                .unwrap()
+                .guarded()
+                .num_rows()
+        })
         .sum();
     assert_eq!(ours, passing, "the guard and DataFusion disagree");
     let rows = BATCHES * ROWS;
@@ -202,9 +208,11 @@ fn compare(criterion: &mut Criterion, name: &str, document: &Value, expr: Expr) 
     group.throughput(Throughput::Elements(rows as u64));
     group.bench_function("guard", |b| {
         b.iter(|| {
-            batches
-                .iter()
-                .for_each(|batch| drop(black_box(guard.apply(batch).unwrap())))
+            batches.iter().for_each(|batch| {
+                drop(black_box(
+                    guard.apply(batch, syncguard::guard::Leaving::All).unwrap(),
+                ))
+            })
         });
     });
     group.bench_function("filter", |b| {

@@ -245,7 +245,8 @@ fn filter(format: Format, mut bytes: &[u8], guard: &Guard, out: &mut Vec<u8>) ->
             ended = true;
         }
         loop {
-            let passed = pass(records.as_mut(), guard, false, out).unwrap();
+            let passed =
+                pass(records.as_mut(), guard, &mut Default::default(), false, out).unwrap();
             black_box(&out);
             out.clear();
             match passed {

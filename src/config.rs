@@ -15,11 +15,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 pub use compliance::Compliance;
+pub use judge::{JUDGE_KEY, Judge};
 pub use queries::Queries;
 pub use schedule::Schedule;
 pub use streams::Streams;
 
 mod compliance;
+mod judge;
 mod queries;
 mod schedule;
 mod streams;
@@ -256,6 +258,28 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_schedule: Option<String>,
 
+    /// Base of an OpenAI-compatible API, such as `https://api.example.com/v1`, whose model judges
+    /// what content policies say and no detector covers; the texts of records are sent there
+    /// (default: none; its key is in SYNCGUARD_JUDGE_KEY)
+    #[arg(long, env = "SYNCGUARD_JUDGE_URL", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge_url: Option<String>,
+
+    /// Name of that model
+    #[arg(long, env = "SYNCGUARD_JUDGE_MODEL", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge_model: Option<String>,
+
+    /// Longest wait for an answer of that model, in seconds (default: 10)
+    #[arg(long, env = "SYNCGUARD_JUDGE_TIMEOUT_SECONDS", value_name = "S")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge_timeout_seconds: Option<u64>,
+
+    /// Key for that model; see [`JUDGE_KEY`].
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge_key: Option<String>,
+
     /// API key of the first account; see [`BOOTSTRAP_KEY`].
     #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -299,6 +323,8 @@ pub struct Config {
     pub queries: Queries,
     /// What compliance asks of the server.
     pub compliance: Compliance,
+    /// Who judges what no detector covers; `None`: nobody.
+    pub judge: Option<Judge>,
 }
 
 /// A certificate chain and its private key, as PEM files.
@@ -339,6 +365,9 @@ impl Settings {
         let mut own = self.clone();
         let blocks = own.compliance_blocks.take();
         own.compliance_blocks = blocks.filter(|texts| !compliance::is_blank(texts));
+        for setting in [&mut own.judge_url, &mut own.judge_model, &mut own.judge_key] {
+            *setting = setting.take().filter(|text| !text.trim().is_empty());
+        }
         let merged: Result<Settings, _> = Figment::new()
             .merge(Toml::string(&text))
             .merge(Serialized::defaults(&own))
@@ -358,6 +387,7 @@ impl Settings {
         let streams = Streams::of(&self, &mut faults);
         let queries = Queries::of(&self, &mut faults);
         let compliance = Compliance::of(&self, &mut faults);
+        let judge = Judge::of(&self, &mut faults);
         let pg_listen = address("pg_listen", self.pg_listen.as_deref(), &mut faults);
         let flight_listen = address("flight_listen", self.flight_listen.as_deref(), &mut faults);
         let tls = match (self.tls_certificate, self.tls_key) {
@@ -492,6 +522,7 @@ impl Settings {
                 tls,
                 queries,
                 compliance,
+                judge,
             }),
             _ => Err(ConfigError { faults }),
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::compliance::template_pack;
-use crate::guard::Guard;
+use crate::guard::{Guard, Leaving};
 use crate::policy::cases::{self, Case, Cases, Expectation};
 use crate::policy::pack::{self, Pack};
 use crate::policy::{Fault, Requirement};
@@ -371,7 +371,7 @@ fn passing(
             .map(|fault| Fault::new(fault.path.replacen('$', &records, 1), fault.message));
         CaseFaults::Case(within_cases.collect())
     })?;
-    let verdict = guard.apply(&batch).map_err(|error| {
+    let verdict = guard.apply(&batch, Leaving::All).map_err(|error| {
         let path = format!("$.cases[{number}]");
         CaseFaults::Case(vec![Fault::new(path, error.to_string())])
     })?;

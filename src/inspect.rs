@@ -6,6 +6,8 @@ pub mod impact;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::buffer::BooleanBuffer;
+use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -15,7 +17,10 @@ use uuid::Uuid;
 use crate::audit::Event;
 use crate::catalog::WithheldBy;
 use crate::guard::registry::NoGuard;
-use crate::guard::{Explanation, Guard, GuardError, PolicyFault, Registry, requirements};
+use crate::guard::{
+    Explanation, Findings, Guard, GuardError, Leaving, PolicyFault, Registry, Verdict, requirements,
+};
+use crate::policy::content::Action;
 use crate::policy::{Fault, FilterTree, PolicyKind, Requirement, Revision};
 use crate::principal::{Act, OWNER, Standing};
 use crate::reach::Reach;
@@ -51,6 +56,9 @@ pub enum InspectError {
     /// The workspace demands a destination policy and there is none.
     #[error("{0}")]
     NoDestinationPolicy(String),
+    /// A content policy cannot be enforced as this process is set up.
+    #[error("{0}")]
+    NeedsJudge(String),
     /// Whoever wants to look as another account does not see every row of the model themselves.
     #[error(
         "evaluating as another account takes an account that sees every row of the model itself"
@@ -71,6 +79,8 @@ impl From<NoGuard> for InspectError {
     fn from(error: NoGuard) -> Self {
         match error {
             NoGuard::Refused(faults) => InspectError::Refused(faults),
+            NoGuard::NeedsJudge(_) => InspectError::NeedsJudge(error.to_string()),
+            NoGuard::Content(_) => InspectError::Store(StoreError::Corrupt(error.to_string())),
             NoGuard::NoDestinationPolicy { .. } => {
                 InspectError::NoDestinationPolicy(error.to_string())
             }
@@ -99,7 +109,7 @@ impl Inspector {
     }
 
     /// Counts what the saved policies, and a draft beside them, would withhold from a
-    /// destination type. Reads the whole model, but of it only the columns that policies read, and
+    /// destination type, if all columns were sent. Reads the whole model, but of it only the columns that policies read, and
     /// only the rows that the caller sees, or `evaluate_as` in their place.
     ///
     /// Errors: `Restricted`; not found if `evaluate_as` is no member of the workspace.
@@ -138,7 +148,8 @@ impl Inspector {
         let seen = self
             .registry
             .guard(&policies, &model, &schema, None, &principal, act.at)?;
-        // Of what they see, only destination policies withhold.
+        // Of what they see, only destination policies withhold what content policies let pass. In
+        // this order: a draft tells nothing of records that content policies withhold.
         let everyone = Standing {
             role_id: OWNER,
             groups: Vec::new(),
@@ -163,8 +174,10 @@ impl Inspector {
         }));
         let guard = Guard::compile(&schema, &required, act.at, policies.revision)
             .map_err(InspectError::Refused)?;
-        let read: BTreeSet<&String> = guard.columns().iter().chain(seen.columns()).collect();
-        let read: Vec<String> = read.into_iter().cloned().collect();
+        let filtered = guard.columns().iter().chain(seen.columns()).cloned();
+        let read: BTreeSet<String> = filtered.chain(seen.content_columns()).collect();
+        let read: Vec<String> = read.into_iter().collect();
+        let guard = Arc::new(guard);
         let mut batches = opened.read(Some(&read), 0, self.batch_rows).await?;
         let mut preview = Preview {
             read: 0,
@@ -175,9 +188,17 @@ impl Inspector {
         };
         let mut by_policy: BTreeMap<(Option<Uuid>, PolicyKind), u64> = BTreeMap::new();
         while let Some(batch) = batches.next().await {
-            let visible = seen.apply(&batch?)?;
-            let verdict = guard.apply(visible.guarded().batch())?;
-            preview.read += verdict.passes().len() as u64;
+            let (seen, verdict) = judged(&seen, &guard, batch?).await?;
+            let blocks = |found: &&Findings| found.action == Action::Block;
+            let mut hidden = BooleanBuffer::new_unset(seen.passes().len());
+            for found in seen.findings().iter().filter(blocks) {
+                let key = (Some(found.policy_id), PolicyKind::Content);
+                *by_policy.entry(key).or_default() += found.rows.count_set_bits() as u64;
+                hidden = &hidden | &found.rows;
+            }
+            let hidden = hidden.count_set_bits() as u64;
+            preview.read += verdict.passes().len() as u64 + hidden;
+            preview.withheld += hidden;
             preview.passing += verdict.guarded().num_rows() as u64;
             preview.withheld += verdict.withheld() as u64;
             for by in verdict.withheld_by(0, verdict.withheld()) {
@@ -206,7 +227,8 @@ impl Inspector {
     }
 
     /// Explains for each record whether it would pass for an account, and which policies and
-    /// conditions decide. Without a destination type only access policies could withhold it.
+    /// conditions decide. Without a destination type only access and content policies could
+    /// withhold it.
     pub async fn explain(
         &self,
         workspace_id: Uuid,
@@ -247,4 +269,27 @@ impl Inspector {
         self.store.record(Some(workspace_id), act, &event).await?;
         Ok(explained)
     }
+}
+
+/// What a guard says of a batch, and another of the rows that it lets pass; where content policies
+/// read their texts, beside the threads that serve others.
+async fn judged(
+    seen: &Arc<Guard>,
+    guard: &Arc<Guard>,
+    batch: RecordBatch,
+) -> Result<(Verdict, Verdict), InspectError> {
+    let detects = seen.detects();
+    let (seen, guard) = (Arc::clone(seen), Arc::clone(guard));
+    let work = move || {
+        let visible = seen.apply(&batch, Leaving::All)?;
+        let verdict = guard.apply(visible.guarded().batch(), Leaving::All)?;
+        Ok::<_, GuardError>((visible, verdict))
+    };
+    let judged = match detects {
+        true => tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| GuardError::Engine)?,
+        false => work(),
+    };
+    Ok(judged?)
 }

@@ -170,3 +170,70 @@ fn blank_blocks_are_the_default_and_an_empty_list_blocks_nothing() {
         }
     }
 }
+
+#[test]
+fn a_judge_is_named_in_full_or_not_at_all() {
+    let settings = |url: &str, model: &str, key: &str| Settings {
+        judge_url: Some(url.to_owned()),
+        judge_model: Some(model.to_owned()),
+        judge_key: Some(key.to_owned()),
+        ..Settings::default()
+    };
+    let good = settings("https://api.example.com/v1/", "small", "tell-nobody");
+    let config = good.clone().into_config().expect("valid");
+    let judge = config.judge.as_ref().expect("a judge");
+    assert_eq!(judge.url, "https://api.example.com/v1");
+    assert_eq!(judge.model, "small");
+    assert_eq!(judge.timeout, Duration::from_secs(10));
+    assert!(!format!("{config:?}").contains("tell-nobody"));
+
+    // What is passed on unset says nothing.
+    let config = settings("", " ", "").into_config().expect("valid");
+    assert!(config.judge.is_none());
+    assert!(
+        Config::in_data_dir("/data")
+            .expect("defaults")
+            .judge
+            .is_none()
+    );
+    let file = file("judge_url = \"http://127.0.0.1:1/v1\"\njudge_model = \"small\"\n");
+    let merged = settings("", "", "").over_file(file.path()).expect("good");
+    let judge = merged.into_config().expect("valid").judge;
+    assert!(judge.is_some_and(|judge| judge.key.is_none()));
+
+    for (url, model, key, part) in [
+        ("https://api.example.com/v1", "", "", "judge_model"),
+        ("", "small", "", "judge_url"),
+        ("", "", "tell-nobody", "judge_url"),
+        ("api.example.com", "small", "", "judge_url"),
+        ("ftp://api.example.com", "small", "", "judge_url"),
+        (
+            "https://u:tell-nobody@example.com",
+            "small",
+            "",
+            "judge_url",
+        ),
+        (
+            "https://example.com/v1?x=tell-nobody",
+            "small",
+            "",
+            "judge_url",
+        ),
+        (
+            "https://example.com/v1",
+            "small",
+            "tell-nobody \u{e9}",
+            "SYNCGUARD_JUDGE_KEY",
+        ),
+    ] {
+        let faults = faults(settings(url, model, key).into_config());
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with(part), "{faults:?}");
+        assert!(!faults[0].contains("tell-nobody"), "{faults:?}");
+    }
+    let slow = Settings {
+        judge_timeout_seconds: Some(0),
+        ..good
+    };
+    assert!(faults(slow.into_config())[0].starts_with("judge_timeout_seconds"));
+}

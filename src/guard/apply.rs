@@ -9,10 +9,12 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use super::compile::{Guard, Rule};
+use super::content::{Findings, Leaving};
 use super::expression::Judge;
 use super::leaf::definitely;
 use crate::catalog::{MappedColumn, WithheldBy};
-use crate::policy::Revision;
+use crate::policy::content::Action;
+use crate::policy::{PolicyKind, Revision};
 
 /// Why a batch could not be judged. Nothing of it may leave.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,6 +128,7 @@ pub fn mapped_schema(schema: &Schema, mapping: &[MappedColumn]) -> Result<Schema
 pub struct Judgement {
     passes: BooleanBuffer,
     withheld: Vec<WithheldRows>,
+    findings: Vec<Findings>,
     revision: Revision,
 }
 
@@ -162,6 +165,12 @@ impl Judgement {
     /// Which rows of the batch may leave.
     pub fn passes(&self) -> &BooleanBuffer {
         &self.passes
+    }
+
+    /// What content policies found in the rows that no other policy withholds. It is to be on
+    /// record before any of them leaves.
+    pub fn findings(&self) -> &[Findings] {
+        &self.findings
     }
 
     /// How many rows of the batch were withheld.
@@ -208,22 +217,86 @@ impl Judgement {
     }
 }
 
+/// What policies found that withhold the record.
+fn blocked(findings: &[Findings]) -> impl Iterator<Item = &Findings> {
+    findings
+        .iter()
+        .filter(|found| found.action == Action::Block)
+}
+
+impl Judgement {
+    /// The judgement with what content policies found in the rows that it lets pass.
+    fn found(self, findings: Vec<Findings>) -> Judgement {
+        let before = &self.passes;
+        let passes =
+            blocked(&findings).fold(before.clone(), |passes, found| &passes & &!&found.rows);
+        if passes.count_set_bits() == before.count_set_bits() {
+            return Judgement { findings, ..self };
+        }
+        // The rows of each policy among all that are withheld now.
+        let hidden: Vec<usize> = (!&passes).set_indices().collect();
+        let mut withheld: Vec<WithheldRows> = Vec::with_capacity(self.withheld.len() + 1);
+        for policy in &self.withheld {
+            let mut own = policy.rows.iter();
+            let rows = hidden
+                .iter()
+                .map(|row| !before.value(*row) && own.next().unwrap_or(false));
+            withheld.push(WithheldRows {
+                by: policy.by.clone(),
+                rows: rows.collect(),
+            });
+        }
+        for found in blocked(&findings) {
+            let rows: BooleanBuffer = hidden.iter().map(|row| found.rows.value(*row)).collect();
+            withheld.push(WithheldRows {
+                by: WithheldBy {
+                    policy_id: Some(found.policy_id),
+                    kind: PolicyKind::Content,
+                    count: rows.count_set_bits() as u64,
+                },
+                rows,
+            });
+        }
+        Judgement {
+            passes,
+            withheld,
+            findings,
+            revision: self.revision,
+        }
+    }
+}
+
 impl Guard {
     /// Judges a batch of the schema that the guard was compiled against: columns that no policy
-    /// reads may be absent.
+    /// reads may be absent. `leaving` is what content policies look at.
     ///
     /// All policies are evaluated as one predicate; only for rows that it withholds is each
     /// policy asked whether it is responsible.
-    pub fn apply(&self, batch: &RecordBatch) -> Result<Verdict, GuardError> {
-        let judgement = self.judge(batch)?;
+    pub fn apply(&self, batch: &RecordBatch, leaving: Leaving<'_>) -> Result<Verdict, GuardError> {
+        let judgement = self.judge(batch, leaving)?;
         Ok(Verdict {
             guarded: judgement.guard(batch)?,
             judgement,
         })
     }
 
-    /// Judges such a batch without a copy of the rows that may leave.
-    pub fn judge(&self, batch: &RecordBatch) -> Result<Judgement, GuardError> {
+    /// Judges such a batch without a copy of the rows that may leave. `leaving` is what content
+    /// policies look at.
+    pub fn judge(
+        &self,
+        batch: &RecordBatch,
+        leaving: Leaving<'_>,
+    ) -> Result<Judgement, GuardError> {
+        let judgement = self.filter(batch)?;
+        let Some(content) = &self.content else {
+            return Ok(judgement);
+        };
+        let findings = content.look(batch, leaving, &judgement.passes)?;
+        Ok(judgement.found(findings))
+    }
+
+    /// Judges such a batch by the filters alone.
+    fn filter(&self, batch: &RecordBatch) -> Result<Judgement, GuardError> {
         let inputs = self.read_columns(batch)?;
         let rows = batch.num_rows();
         let passes = self.judge.mask(&inputs)?;
@@ -246,14 +319,26 @@ impl Guard {
         Ok(Judgement {
             passes,
             withheld,
+            findings: Vec::new(),
             revision: self.revision,
         })
     }
 
     /// Which rows of such a batch pass: all that [`Guard::apply`] finds out without a copy of the
     /// rows, for those who only count.
-    pub fn passes(&self, batch: &RecordBatch) -> Result<BooleanBuffer, GuardError> {
-        self.judge.mask(&self.read_columns(batch)?)
+    pub fn passes(
+        &self,
+        batch: &RecordBatch,
+        leaving: Leaving<'_>,
+    ) -> Result<BooleanBuffer, GuardError> {
+        let passes = self.judge.mask(&self.read_columns(batch)?)?;
+        match self.content.as_ref().filter(|content| content.blocks()) {
+            Some(content) => {
+                let findings = content.look(batch, leaving, &passes)?;
+                Ok(blocked(&findings).fold(passes, |passes, found| &passes & &!&found.rows))
+            }
+            None => Ok(passes),
+        }
     }
 
     /// The columns of a batch that the policies read, checked against the compiled schema.

@@ -9,6 +9,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::content::Content;
 use super::expression::{Judge, express};
 use super::leaf::{Pattern, fold};
 use super::literal::{self, Direction};
@@ -41,6 +42,7 @@ pub struct Guard {
     /// All rules joined by AND.
     pub(super) judge: Judge,
     pub(super) rules: Vec<Rule>,
+    pub(super) content: Option<Arc<Content>>,
 }
 
 /// One requirement, compiled on its own: who withheld a row.
@@ -125,7 +127,25 @@ impl Guard {
             inputs,
             judge,
             rules,
+            content: None,
         })
+    }
+
+    /// The guard with content policies besides.
+    pub fn with_content(self, content: Option<Arc<Content>>) -> Guard {
+        Guard { content, ..self }
+    }
+
+    /// Whether content policies look for something in the records.
+    pub fn detects(&self) -> bool {
+        self.content.is_some()
+    }
+
+    /// The top-level columns that content policies look at, among those of the schema. A batch may
+    /// lack them: what does not leave need not be looked at.
+    pub fn content_columns(&self) -> Vec<String> {
+        let content = self.content.as_deref();
+        content.map_or_else(Vec::new, |content| content.columns(&self.schema))
     }
 
     /// The top-level columns that the policies read.
@@ -138,8 +158,14 @@ impl Guard {
         matches!(self.judge, Judge::Always(false))
     }
 
-    /// Whether nothing is required of a row.
+    /// Whether nothing is required of a row, and nothing looked for in it.
     pub fn requires_nothing(&self) -> bool {
+        self.rules.is_empty() && self.content.is_none()
+    }
+
+    /// Whether no policy filters rows. Content policies, which are the same for everybody, do not
+    /// count.
+    pub fn filters_nothing(&self) -> bool {
         self.rules.is_empty()
     }
 

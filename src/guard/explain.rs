@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 use super::apply::GuardError;
 use super::compile::{Guard, Rule, compile_part};
+use super::content::{Content, Finding, Leaving};
+use crate::policy::content::Action;
 use crate::policy::{FilterTree, PolicyKind};
 
 /// What a condition says of a record.
@@ -47,6 +49,20 @@ pub struct WithholdingPolicy {
     pub name: String,
     /// The conditions on which it turned.
     pub conditions: Vec<DecidingCondition>,
+    /// What a content policy found; empty for others.
+    pub findings: Vec<DecidingFinding>,
+}
+
+/// A finding of a content policy, without its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DecidingFinding {
+    /// The column, with the path within it.
+    pub column: String,
+    /// What found it: the name of a detector, `match` for a pattern, `column` for a column that
+    /// may hold nothing.
+    pub detector: &'static str,
+    /// What it looks like: `9` for a digit, `a` or `A` for a letter.
+    pub shape: String,
 }
 
 /// What becomes of a record, and why.
@@ -60,7 +76,8 @@ pub struct Explanation {
 
 impl Guard {
     /// Explains every row of a batch of the compiled schema. Meant for few rows: each condition
-    /// of each policy is evaluated on its own.
+    /// of each policy is evaluated on its own. As everywhere, content policies look at what no other
+    /// policy withholds.
     pub fn explain(&self, batch: &RecordBatch) -> Result<Vec<Explanation>, GuardError> {
         let inputs = self.read_columns(batch)?;
         let passes = self.judge.mask(&inputs)?;
@@ -80,7 +97,36 @@ impl Guard {
                 }
             }
         }
+        if let Some(content) = &self.content {
+            for (row, explanation) in explanations.iter_mut().enumerate() {
+                if explanation.passes {
+                    explanation.withheld_by = Self::blocking(content, &batch.slice(row, 1))?;
+                    explanation.passes = explanation.withheld_by.is_empty();
+                }
+            }
+        }
         Ok(explanations)
+    }
+
+    /// The content policies that withhold a record, and why.
+    fn blocking(
+        content: &Content,
+        record: &RecordBatch,
+    ) -> Result<Vec<WithholdingPolicy>, GuardError> {
+        let passes = BooleanBuffer::new_set(record.num_rows());
+        let found = content.look(record, Leaving::All, &passes)?;
+        let blocking = found
+            .into_iter()
+            .filter(|found| found.action == Action::Block);
+        Ok(blocking
+            .map(|found| WithholdingPolicy {
+                policy_id: Some(found.policy_id),
+                kind: PolicyKind::Content,
+                name: found.name,
+                conditions: Vec::new(),
+                findings: found.seen.into_iter().map(DecidingFinding::from).collect(),
+            })
+            .collect())
     }
 
     /// The tree with the outcome of every node for every row.
@@ -124,6 +170,17 @@ impl Rule {
             kind: self.kind,
             name: self.name.clone(),
             conditions,
+            findings: Vec::new(),
+        }
+    }
+}
+
+impl From<Finding> for DecidingFinding {
+    fn from(finding: Finding) -> DecidingFinding {
+        DecidingFinding {
+            column: finding.column,
+            detector: finding.detector,
+            shape: finding.shape,
         }
     }
 }

@@ -11,6 +11,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::compile::{Guard, PolicyFault};
+use super::content::Content;
+use super::judging::Judge;
 use super::requirements::requirements;
 use crate::catalog::Model;
 use crate::policy::{Change, PolicySet, Requirement, Revision};
@@ -25,6 +27,14 @@ pub enum NoGuard {
     /// A policy does not compile against the model as it is now.
     #[error("{}", first_of(.0))]
     Refused(Vec<PolicyFault>),
+    /// A content policy cannot be understood. None such is ever saved.
+    #[error("the content policy \"{0}\" cannot be understood: save it again")]
+    Content(String),
+    /// Nothing but a judge can enforce a content policy that blocks, and there is none.
+    #[error(
+        "the content policy \"{0}\" needs a judge: set SYNCGUARD_JUDGE_URL, or name what a detector finds"
+    )]
+    NeedsJudge(String),
     /// The workspace demands a destination policy and there is none.
     #[error(
         "the workspace requires a destination policy, and none covers model \"{model}\" for destination type \"{destination_type}\": create one, or switch require_destination_policy off"
@@ -53,6 +63,8 @@ pub struct Registry {
     compiled: moka::sync::Cache<Subject, Compiled>,
     /// Guards whose policies count from a time.
     relative: moka::sync::Cache<(Subject, DateTime<Utc>), Arc<Guard>>,
+    /// Decides what no detector covers.
+    judge: Option<Arc<dyn Judge>>,
 }
 
 /// What the requirements of a guard follow from.
@@ -61,6 +73,8 @@ struct Subject {
     workspace_id: Uuid,
     revision: Revision,
     model_id: Uuid,
+    /// Content policies are for sources.
+    source_id: Uuid,
     fields: Fields,
     destination_type: Option<String>,
     unrestricted: bool,
@@ -88,7 +102,19 @@ impl Registry {
             in_force: RwLock::default(),
             compiled: moka::sync::Cache::new(guards),
             relative: moka::sync::Cache::new(guards),
+            judge: None,
         }
+    }
+
+    /// The registry with a judge, who decides what no detector covers of content policies.
+    pub fn with_judge(self, judge: Option<Arc<dyn Judge>>) -> Registry {
+        Registry { judge, ..self }
+    }
+
+    /// Whether there is a judge: then a content policy is also enforced where no detector covers
+    /// what it says.
+    pub fn judges(&self) -> bool {
+        self.judge.is_some()
     }
 
     /// The policies last handed over for a workspace.
@@ -138,6 +164,7 @@ impl Registry {
             workspace_id: policies.workspace_id,
             revision: policies.revision,
             model_id: model.id,
+            source_id: model.source_id,
             fields: schema.fields().clone(),
             destination_type: destination_type.map(str::to_owned),
             unrestricted: principal.is_unrestricted(),
@@ -145,7 +172,10 @@ impl Registry {
         };
         let compile = |required: &[Requirement]| {
             let guard = Guard::compile(schema, required, now, policies.revision);
-            guard.map(Arc::new).map_err(NoGuard::Refused)
+            let guard = guard.map_err(NoGuard::Refused)?;
+            let content: Vec<_> = policies.for_content(model.source_id).cloned().collect();
+            let content = Content::compile(&content, self.judge.as_ref())?;
+            Ok(Arc::new(guard.with_content(content.map(Arc::new))))
         };
         let required = match self.compiled.get(&subject) {
             Some(Compiled::Always(guard)) => return Ok(guard),

@@ -33,11 +33,15 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use uuid::Uuid;
 
+use super::apply::GuardError;
 use super::compact::compact_batch;
 use super::compile::Guard;
+use super::content::{Findings, Leaving};
 use super::harmless::is_harmless;
 use super::leaf::definitely;
+use super::sighting::{Keys, Witness, sightings};
 
 /// A table that cannot be read, or not be judged. Why is for the log of whoever runs the server:
 /// it may tell of rows that the asker does not see.
@@ -67,7 +71,23 @@ fn unread(table: &str, cause: DataFusionError) -> DataFusionError {
 pub struct GuardedTable {
     name: String,
     rows: Arc<dyn TableProvider>,
+    /// Those that content policies look at.
+    content_columns: Vec<String>,
     guard: Arc<Guard>,
+    watch: Option<Watch>,
+}
+
+/// Who is told what content policies find in a table.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Takes it in.
+    pub witness: Witness,
+    /// The model.
+    pub model_id: Uuid,
+    /// The columns that identify its records.
+    pub primary_key: Vec<String>,
+    /// What the digests of keys are salted with.
+    pub salt: Uuid,
 }
 
 impl GuardedTable {
@@ -80,7 +100,18 @@ impl GuardedTable {
         GuardedTable {
             name: name.to_owned(),
             rows,
+            content_columns: guard.content_columns(),
             guard,
+            watch: None,
+        }
+    }
+
+    /// The same, with somebody who is told what content policies find in it. Where the guard has
+    /// such policies, there must be somebody.
+    pub fn watched(self, watch: Watch) -> GuardedTable {
+        GuardedTable {
+            watch: Some(watch),
+            ..self
         }
     }
 
@@ -93,7 +124,7 @@ impl GuardedTable {
     fn read_columns(&self, wanted: &[usize], filters: &[Expr]) -> Result<Vec<usize>> {
         let schema = self.rows.schema();
         let mut read: BTreeSet<usize> = wanted.iter().copied().collect();
-        for column in self.guard.columns() {
+        for column in self.guard.columns().iter().chain(&self.content_columns) {
             read.insert(schema.index_of(column)?);
         }
         for filter in filters {
@@ -183,6 +214,7 @@ impl TableProvider for GuardedTable {
             condition,
             places,
             marked,
+            watch: self.watch.clone(),
             properties: Arc::new(properties),
         };
         Ok(Arc::new(barrier))
@@ -204,6 +236,7 @@ struct Barrier {
     places: Vec<usize>,
     /// Whether one column more is read, which marks the rows in which a value does not fit.
     marked: bool,
+    watch: Option<Watch>,
     properties: Arc<PlanProperties>,
 }
 
@@ -282,6 +315,8 @@ impl ExecutionPlan for Barrier {
             predicate: self.predicate.clone(),
             places: self.places.clone(),
             marked: self.marked,
+            watch: self.watch.clone(),
+            read: 0,
             coalescer: BatchCoalescer::new(Arc::clone(&schema), batch_rows),
             schema,
         }))
@@ -322,16 +357,36 @@ struct Visible {
     places: Vec<usize>,
     /// Whether the last column marks the rows in which a value does not fit.
     marked: bool,
+    watch: Option<Watch>,
+    /// Rows that were read before.
+    read: u64,
     coalescer: BatchCoalescer,
     schema: SchemaRef,
 }
 
 impl Visible {
+    /// Tells what content policies found in a batch.
+    ///
+    /// Errors: nobody is there to be told. What is not on record does not leave.
+    fn tell(&self, batch: &RecordBatch, findings: &[Findings]) -> Result<()> {
+        let watch = self.watch.as_ref();
+        let watch = watch.ok_or_else(|| DataFusionError::External(Box::new(GuardError::Engine)))?;
+        let keys = Keys::of(batch, &watch.primary_key, findings, watch.salt);
+        let record = |row| keys.of_row(row).unwrap_or_else(|| "a row".to_owned());
+        let sightings = sightings(findings, |row| self.read + row as u64, record);
+        watch.witness.enter(watch.model_id, sightings);
+        Ok(())
+    }
+
     fn take_in(&mut self, batch: &RecordBatch) -> Result<()> {
         let verdict = self
             .guard
-            .apply(batch)
+            .apply(batch, Leaving::All)
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        if !verdict.findings().is_empty() {
+            self.tell(batch, verdict.findings())?;
+        }
+        self.read += batch.num_rows() as u64;
         let mut visible = verdict.guarded().batch().clone();
         if self.marked {
             // A value that does not fit was read as NULL.

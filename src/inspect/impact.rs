@@ -13,7 +13,7 @@ use super::{InspectError, Inspector};
 use crate::audit::Event;
 use crate::catalog::{Destination, Model};
 use crate::guard::registry::NoGuard;
-use crate::guard::{Guard, GuardError, requirements};
+use crate::guard::{Guard, GuardError, Leaving, requirements};
 use crate::policy::{Change, PolicySet, Requirement, Revision};
 use crate::principal::{Act, Standing};
 use crate::source;
@@ -184,21 +184,26 @@ impl Inspector {
         if watches.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let visible = requirements(before, model, &schema, None, principal)?;
-        let visible = compile(&visible, before.revision)?;
+        // What content policies withhold is not counted: a change tells nothing of it.
+        let visible = self
+            .registry
+            .guard(before, model, &schema, None, principal, now)?;
         let guards = watches
             .values()
             .flat_map(|watch| watch.before.iter().chain(&watch.after))
-            .chain([&visible]);
+            .chain([visible.as_ref()]);
         let columns: BTreeSet<&String> = guards.flat_map(|guard| guard.columns()).collect();
-        let columns: Vec<String> = columns.into_iter().cloned().collect();
+        let mut columns: BTreeSet<String> = columns.into_iter().cloned().collect();
+        columns.extend(visible.content_columns());
+        let columns: Vec<String> = columns.into_iter().collect();
         let mut batches = opened.read(Some(&columns), 0, self.batch_rows).await?;
         while let Some(batch) = batches.next().await {
             let batch = batch?;
-            let seen = visible.passes(&batch)?.count_set_bits() as u64;
+            let seen = visible.apply(&batch, Leaving::All)?;
+            let seen = seen.guarded();
             for watch in watches.values_mut() {
-                watch.counts.read += seen;
-                watch.count(&batch)?;
+                watch.counts.read += seen.num_rows() as u64;
+                watch.count(seen.batch())?;
             }
         }
         let counted = watches.into_iter();
@@ -210,7 +215,7 @@ impl Watch {
     /// Both guards know the principal: a record that they may not see passes neither.
     fn count(&mut self, batch: &RecordBatch) -> Result<(), GuardError> {
         let passing = |guard: &Option<Guard>| match guard {
-            Some(guard) => guard.passes(batch).map(Some),
+            Some(guard) => guard.passes(batch, Leaving::All).map(Some),
             None => Ok(None),
         };
         let (before, after) = (passing(&self.before)?, passing(&self.after)?);

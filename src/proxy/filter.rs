@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Proxy, ProxyError, Subject};
 use crate::audit::Event;
+use crate::guard::Gathered;
 use crate::policy::Revision;
 use crate::principal::Act;
 use crate::telemetry;
@@ -62,6 +63,7 @@ pub struct Filter {
 /// What goes to another thread for each batch.
 struct Work {
     records: Box<dyn Records>,
+    gathered: Gathered,
     /// `None` where nothing is compressed.
     encoder: Option<Encoder>,
     /// Bytes that came out last: so many will do for the next.
@@ -92,6 +94,7 @@ impl Proxy {
             feed: Feed::new(body, coding, reading.expansion)?,
             work: Some(Work {
                 records: stream::open(format, reading.limits, reading.on_invalid),
+                gathered: Gathered::default(),
                 encoder,
                 expected: 0,
             }),
@@ -166,10 +169,16 @@ impl Filter {
         }
         let revision = guard.as_ref().map(|guard| guard.revision());
         let flush = self.filled == Filled::Pause;
+        let subject = self.subject.clone();
         let at_work = tokio::task::spawn_blocking(move || {
             let mut out = Vec::with_capacity(work.expected);
             let passed = match guard {
-                Some(guard) => pass(work.records.as_mut(), &guard, flush, &mut out)?,
+                Some(guard) => {
+                    let Work {
+                        records, gathered, ..
+                    } = &mut work;
+                    pass(records.as_mut(), &guard, gathered, flush, &mut out)?
+                }
                 None => columns_are_to_come(work.records.as_mut(), flush)?,
             };
             work.expected = out.len();
@@ -182,10 +191,32 @@ impl Filter {
                     encoder.finish(&mut out)?;
                 }
             }
-            Ok::<_, StreamError>((work, passed, out))
+            let found = match &passed {
+                Passed::Batch { judgement, .. } => {
+                    subject.sightings(work.records.as_ref(), judgement)
+                }
+                Passed::Hungry | Passed::End => Vec::new(),
+            };
+            Ok::<_, StreamError>((work, passed, found, out))
         });
         // Hostile bytes may make a decoder panic: that ends this stream and nothing else.
-        let (work, passed, out) = at_work.await.map_err(|_| ProxyError::Internal)??;
+        let (work, passed, found, out) = at_work.await.map_err(|_| ProxyError::Internal)??;
+        if let Some(revision) = revision.filter(|_| self.proxy.registry.judges()) {
+            // To judge took long.
+            let workspace_id = self.subject.model.workspace_id;
+            let (store, registry) = (&self.proxy.store, &self.proxy.registry);
+            let policies = store.policies_in_force(registry, workspace_id).await?;
+            if policies.revision != revision {
+                return Err(ProxyError::Changed);
+            }
+        }
+        if !found.is_empty() {
+            let passage = self.subject.passage();
+            let store = &self.proxy.store;
+            store
+                .record_sightings(&passage, &found, (self.proxy.clock)())
+                .await?;
+        }
         match passed {
             Passed::Batch { judgement, invalid } => {
                 let before = (self.tally.allowed, self.tally.withheld);
@@ -229,6 +260,7 @@ impl Filter {
     fn event(&self, complete: bool) -> Event {
         let summary = json!({
             "destination_type": self.subject.destination_type,
+            "passage_id": self.subject.passage_id,
             "format": self.format.name(),
             "complete": complete,
             "read": self.tally.read,

@@ -11,11 +11,16 @@ use uuid::Uuid;
 
 use crate::catalog::Model;
 use crate::guard::registry::NoGuard;
-use crate::guard::{Guard, PolicyFault, Registry};
+use crate::guard::sighting::sightings;
+use crate::guard::{Guard, Judgement, PolicyFault, Registry};
+use crate::policy::content::{Passage, Sighting, Via};
 use crate::store::{Store, StoreError};
-use crate::wire::stream::{Columns, StreamError};
+use crate::wire::stream::{Columns, Records, StreamError};
 
 pub use filter::{Filter, Reading};
+
+/// Where the time is learnt from.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// Why a stream was not let through, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +31,9 @@ pub enum ProxyError {
     /// The workspace demands a destination policy and there is none.
     #[error("{0}")]
     NoDestinationPolicy(String),
+    /// A content policy cannot be enforced as this process is set up.
+    #[error("{0}")]
+    NeedsJudge(String),
     /// The stream.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -44,6 +52,8 @@ impl From<NoGuard> for ProxyError {
     fn from(error: NoGuard) -> Self {
         match error {
             NoGuard::Refused(faults) => ProxyError::Refused(faults),
+            NoGuard::NeedsJudge(_) => ProxyError::NeedsJudge(error.to_string()),
+            NoGuard::Content(_) => ProxyError::Store(StoreError::Corrupt(error.to_string())),
             NoGuard::NoDestinationPolicy { .. } => {
                 ProxyError::NoDestinationPolicy(error.to_string())
             }
@@ -62,6 +72,32 @@ pub struct Subject {
     pub account_id: Uuid,
     /// What relative conditions count from, in every batch of the stream.
     pub now: DateTime<Utc>,
+    /// The stream, as violations name it.
+    pub passage_id: Uuid,
+}
+
+impl Subject {
+    /// What content policies found in a batch of the stream, for the record: the records are known
+    /// by their lines.
+    fn sightings(&self, records: &dyn Records, judgement: &Judgement) -> Vec<Sighting> {
+        sightings(
+            judgement.findings(),
+            |row| records.line_of(row),
+            |row| format!("line {}", records.line_of(row)),
+        )
+    }
+
+    fn passage(&self) -> Passage {
+        Passage {
+            id: self.passage_id,
+            via: Via::Stream,
+            workspace_id: self.model.workspace_id,
+            source_id: self.model.source_id,
+            model_id: self.model.id,
+            run_id: None,
+            account_id: self.account_id,
+        }
+    }
 }
 
 /// Takes streams through the guard. Cheap to clone.
@@ -70,12 +106,17 @@ pub struct Proxy {
     store: Store,
     /// Shared with every run and request of the process.
     registry: Arc<Registry>,
+    clock: Clock,
 }
 
 impl Proxy {
     /// Prepares to take streams.
-    pub fn new(store: Store, registry: Arc<Registry>) -> Proxy {
-        Proxy { store, registry }
+    pub fn new(store: Store, registry: Arc<Registry>, clock: Clock) -> Proxy {
+        Proxy {
+            store,
+            registry,
+            clock,
+        }
     }
 
     /// The guard at the revision that is committed now; `None` while the columns of the stream

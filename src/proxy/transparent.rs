@@ -9,8 +9,9 @@ use bytes::Bytes;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::{Proxy, ProxyError, Subject};
-use crate::guard::Guard;
+use crate::guard::{Gathered, Guard};
 use crate::policy::Revision;
+use crate::policy::content::Sighting;
 use crate::sink::forward::RecordsAt;
 use crate::wire::Format;
 use crate::wire::stream::coding::{Coding, Decoder, Encoder, Expansion};
@@ -77,7 +78,15 @@ impl Proxy {
         let columns = reading.records.columns();
         let guard = self.guard(subject, &columns).await?;
         let guard = guard.ok_or_else(|| malformed("the records end before their columns"))?;
-        blocking(move || reading.judge(guard, columns)).await
+        let of = subject.clone();
+        let (judged, found) = blocking(move || reading.judge(guard, columns, &of)).await?;
+        for sightings in found {
+            let passage = subject.passage();
+            self.store
+                .record_sightings(&passage, &sightings, (self.clock)())
+                .await?;
+        }
+        Ok(judged)
     }
 
     /// Whether the judgement is what it would be now: whoever waits after it asks again.
@@ -219,18 +228,29 @@ impl Reading {
         Ok(length > 0)
     }
 
-    fn judge(mut self, guard: Arc<Guard>, columns: Columns) -> Result<Judged, StreamError> {
+    /// The judgement, and what content policies found, batch by batch.
+    fn judge(
+        mut self,
+        guard: Arc<Guard>,
+        columns: Columns,
+        subject: &Subject,
+    ) -> Result<(Judged, Vec<Vec<Sighting>>), StreamError> {
         let wanted = Wanted {
             schema: guard.read_schema(),
             only: false,
         };
         let mut unseen = Unseen::of(&guard, self.whole.format);
         let mut tally = Tally::default();
+        let mut gathered = Gathered::default();
+        let mut found = Vec::new();
         let mut passed = Vec::new();
         loop {
             match self.records.next(&wanted, false)? {
                 Next::Batch(batch) => {
-                    let judgement = guard.judge(&batch.rows)?;
+                    let judgement = self.records.judge(&guard, &batch, &mut gathered)?;
+                    if !judgement.findings().is_empty() {
+                        found.push(subject.sightings(self.records.as_ref(), &judgement));
+                    }
                     unseen.look(&batch, self.records.as_ref());
                     tally.enter(&judgement, &batch.invalid);
                     self.records.release(&judgement, &mut passed)?;
@@ -258,14 +278,15 @@ impl Reading {
             _ if changed => Some(encoded(self.whole.coding, self.found.with(&passed))?),
             _ => Some(self.whole.bytes.clone()),
         };
-        Ok(Judged {
+        let judged = Judged {
             changed,
             tally,
             revision: guard.revision(),
             body,
             guard,
             columns,
-        })
+        };
+        Ok((judged, found))
     }
 }
 

@@ -175,7 +175,14 @@ impl Querier {
             false => None,
         };
         let schema = plan.schema();
-        let mut rows = plan.run().await.map_err(told)?;
+        let rows = plan.run().await;
+        let mut rows = match rows {
+            Ok(rows) => rows,
+            Err(fault) => {
+                models.record_findings().await?;
+                return Err(told(fault));
+            }
+        };
         let mut next = rows.next().await;
         noted.await.map_err(|_| QueryError::Internal)??;
         let announced = head.send(Head {
@@ -184,11 +191,13 @@ impl Querier {
             validator,
         });
         if announced.is_err() {
-            return Ok(());
+            return models.record_findings().await;
         }
         let most = self.limits.query_rows;
         let mut left = most;
-        while let Some(batch) = next {
+        loop {
+            models.record_findings().await?;
+            let Some(batch) = next else { break };
             let batch = batch.map_err(told)?;
             left = left
                 .checked_sub(batch.num_rows() as u64)

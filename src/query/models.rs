@@ -11,14 +11,17 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 use super::authority::Authority;
-use super::{Querier, QueryError};
+use super::{Clock, Querier, QueryError};
 use crate::catalog::{Model, Source};
 use crate::guard::registry::NoGuard;
 use crate::guard::session::{BoxError, Tables};
-use crate::guard::table::GuardedTable;
+use crate::guard::sighting::Witness;
+use crate::guard::table::{GuardedTable, Watch};
 use crate::guard::{Guard, Registry};
+use crate::policy::content::{Passage, Via};
 use crate::principal::Standing;
 use crate::reach::Reach;
 use crate::source::{self, OpenModel, SourceError};
@@ -30,6 +33,12 @@ pub(super) struct Models {
     registry: Arc<Registry>,
     reach: Reach,
     authority: Arc<Authority>,
+    clock: Clock,
+    /// The query, as violations name it.
+    passage_id: Uuid,
+    /// What digests of keys are salted with: nobody is shown it.
+    salt: Uuid,
+    witness: Witness,
     /// Those that were named; a statement may name one twice.
     found: Mutex<HashMap<String, Arc<ModelRows>>>,
 }
@@ -47,8 +56,39 @@ impl Models {
             registry: Arc::clone(&querier.registry),
             reach: querier.reach.clone(),
             authority,
+            clock: Arc::clone(&querier.clock),
+            passage_id: Uuid::now_v7(),
+            salt: Uuid::now_v7(),
+            witness: Witness::default(),
             found: Mutex::default(),
         }
+    }
+
+    /// Puts on record what content policies found in the models since this was last done: before
+    /// anything leaves that follows from what was read.
+    pub(super) async fn record_findings(&self) -> Result<(), QueryError> {
+        for (model_id, sightings) in self.witness.take() {
+            let source_id = {
+                let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut models = found.values().map(|rows| &rows.model);
+                models
+                    .find(|model| model.id == model_id)
+                    .map(|model| model.source_id)
+            };
+            let passage = Passage {
+                id: self.passage_id,
+                via: Via::Query,
+                workspace_id: self.authority.seen.workspace_id,
+                source_id: source_id.ok_or(QueryError::Internal)?,
+                model_id,
+                run_id: None,
+                account_id: self.authority.own.account_id,
+            };
+            self.store
+                .record_sightings(&passage, &sightings, (self.clock)())
+                .await?;
+        }
+        Ok(())
     }
 
     /// A model that the statement has named.
@@ -86,7 +126,12 @@ impl Models {
             model: rows.model.name.clone(),
             faults: match error {
                 NoGuard::Refused(faults) => faults,
-                NoGuard::NoDestinationPolicy { .. } => Vec::new(),
+                NoGuard::Content(_)
+                | NoGuard::NeedsJudge(_)
+                | NoGuard::NoDestinationPolicy { .. } => {
+                    tracing::warn!(%error, model_id = %rows.model.id, "there is no guard");
+                    Vec::new()
+                }
             },
         })
     }
@@ -115,14 +160,20 @@ impl Tables for Models {
             return Ok(None);
         };
         if self.authority.evaluates_as_another()
-            && !self.guard(&rows, &self.authority.own)?.requires_nothing()
+            && !self.guard(&rows, &self.authority.own)?.filters_nothing()
         {
             let message = "evaluating as another account takes an account that sees every row of the model itself";
             return Err(Box::new(QueryError::Forbidden(message.to_owned())));
         }
         let guard = self.guard(&rows, &self.authority.seen)?;
+        let watch = Watch {
+            witness: self.witness.clone(),
+            model_id: rows.model.id,
+            primary_key: rows.model.primary_key.clone(),
+            salt: self.salt,
+        };
         let table: Arc<dyn TableProvider> = rows;
-        Ok(Some(GuardedTable::new(name, table, guard)))
+        Ok(Some(GuardedTable::new(name, table, guard).watched(watch)))
     }
 }
 

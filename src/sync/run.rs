@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::admission::Bound;
 use super::batches::{Batch, Batches, ReadError};
@@ -16,7 +18,9 @@ use super::notes::Notes;
 use super::stop::Stop;
 use super::{Held, Shared, Upload};
 use crate::catalog::{Counts, Destination, Model, Progress, RunOrigin, RunStatus, Source, Sync};
-use crate::guard::Guard;
+use crate::guard::sighting::{Keys, sightings};
+use crate::guard::{Guard, Leaving, Verdict};
+use crate::policy::content::{Passage, Via};
 use crate::sink::{self, Opening, Sink, SinkError};
 use crate::source::{self, OpenModel};
 use crate::store::StoreError;
@@ -124,6 +128,7 @@ impl Shared {
             held,
             shutdown,
             pinned_now,
+            salt: Uuid::now_v7(),
             model,
             source,
             destination,
@@ -201,6 +206,8 @@ struct Job<'a> {
     shutdown: &'a CancellationToken,
     /// What relative conditions count from, in every batch of the run.
     pinned_now: chrono::DateTime<chrono::Utc>,
+    /// What digests of keys are salted with: nobody is shown it.
+    salt: Uuid,
     model: &'a Model,
     source: &'a Source,
     destination: &'a Destination,
@@ -400,7 +407,7 @@ impl Job<'_> {
     )]
     async fn deliver(
         &self,
-        guard: &Guard,
+        guard: &Arc<Guard>,
         batch: &Batch,
         from: usize,
         sync: &Sync,
@@ -413,7 +420,15 @@ impl Job<'_> {
         let batch = &whole
             .rows
             .slice(from, whole.rows.num_rows().saturating_sub(from));
-        let verdict = guard.apply(batch)?;
+        let verdict = self.judge(guard, batch, sent, ledger).await?;
+        if guard.detects() && !self.still_governs(guard).await? {
+            // To look for what is forbidden may have taken long.
+            return Ok(());
+        }
+        if !verdict.findings().is_empty() {
+            let place = |row| whole.start() + (from + row) as u64;
+            self.record_findings(&verdict, batch, place).await?;
+        }
         let rows = match &sync.mapping {
             Some(mapping) => verdict.guarded().map(mapping)?,
             None => verdict.guarded().clone(),
@@ -498,16 +513,78 @@ impl Job<'_> {
                 return Ok(());
             }
             // What is left, be it a repetition, is judged by what is committed now.
-            let shared = self.shared;
-            let workspace_id = self.model.workspace_id;
-            let now = shared
-                .store
-                .policies_in_force(&shared.registry, workspace_id)
-                .await?;
-            if now.revision != guard.revision() {
+            if !self.still_governs(guard).await? {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a guard is of the revision that is committed now.
+    async fn still_governs(&self, guard: &Guard) -> Result<bool, Stop> {
+        let shared = self.shared;
+        let workspace_id = self.model.workspace_id;
+        let now = shared
+            .store
+            .policies_in_force(&shared.registry, workspace_id)
+            .await?;
+        Ok(now.revision == guard.revision())
+    }
+
+    /// Judges a batch; where content policies read its texts, beside the threads that serve others.
+    async fn judge(
+        &self,
+        guard: &Arc<Guard>,
+        batch: &RecordBatch,
+        sent: &[String],
+        ledger: &Ledger,
+    ) -> Result<Verdict, Stop> {
+        if !guard.detects() {
+            return Ok(guard.apply(batch, Leaving::Columns(sent))?);
+        }
+        let (guard, batch, sent) = (Arc::clone(guard), batch.clone(), sent.to_vec());
+        let work = move || guard.apply(&batch, Leaving::Columns(&sent));
+        let judged = tokio::task::spawn_blocking(work);
+        let judged = self.awaiting(ledger, judged).await?;
+        Ok(judged.map_err(|_| Stop::Internal)??)
+    }
+
+    /// Puts on record what content policies found in a batch, before anything of it leaves.
+    async fn record_findings(
+        &self,
+        verdict: &Verdict,
+        batch: &RecordBatch,
+        place: impl Fn(usize) -> u64,
+    ) -> Result<(), Stop> {
+        let run = &self.held.run;
+        let keys = Keys::of(
+            batch,
+            &self.model.primary_key,
+            verdict.findings(),
+            self.salt,
+        );
+        let record = |row| {
+            let unnamed = || format!("record {}", place(row) + 1);
+            keys.of_row(row).unwrap_or_else(unnamed)
+        };
+        let found = sightings(verdict.findings(), &place, record);
+        let passage = Passage {
+            id: run.id,
+            via: match run.origin {
+                RunOrigin::Trigger => Via::Sync,
+                RunOrigin::Upload => Via::Upload,
+            },
+            workspace_id: run.workspace_id,
+            source_id: self.model.source_id,
+            model_id: self.model.id,
+            run_id: Some(run.id),
+            account_id: run.account_id,
+        };
+        let shared = self.shared;
+        shared
+            .store
+            .record_sightings(&passage, &found, shared.now())
+            .await?;
+        Ok(())
     }
 
     /// Pauses between attempts: they double, with jitter.
@@ -556,7 +633,7 @@ impl Job<'_> {
         }
     }
 
-    /// Waits for records to come, and renews the lease meanwhile.
+    /// Waits for records to come or to be judged, and renews the lease meanwhile.
     async fn awaiting<T>(
         &self,
         ledger: &Ledger,

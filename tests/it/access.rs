@@ -267,12 +267,12 @@ fn guard_and_formula_agree_on_every_row() {
                     continue;
                 }
                 (Decision::WithheldBy(rows), Ok(guard)) => {
-                    let verdict = guard.apply(&batch);
+                    let verdict = guard.apply(&batch, syncguard::guard::Leaving::All);
                     let verdict = verdict.map_err(|e| TestCaseError::fail(e.to_string()))?;
                     let explained = guard.explain(&batch);
                     let explained = explained.map_err(|e| TestCaseError::fail(e.to_string()))?;
                     let again = match cached {
-                        Ok(guard) => guard.apply(&batch),
+                        Ok(guard) => guard.apply(&batch, syncguard::guard::Leaving::All),
                         Err(error) => return Err(TestCaseError::fail(error.to_string())),
                     };
                     let again = again.map_err(|e| TestCaseError::fail(e.to_string()))?;
@@ -385,7 +385,7 @@ fn a_new_revision_never_gets_an_old_guard() {
         let guard = registry.guard(policies, &model(), &schema(), None, &principal, now());
         let guard = guard.unwrap();
         assert_eq!(guard.revision(), policies.revision);
-        let verdict = guard.apply(&rows).unwrap();
+        let verdict = guard.apply(&rows, syncguard::guard::Leaving::All).unwrap();
         assert_eq!(verdict.guarded().revision(), policies.revision);
         verdict.passes().iter().collect::<Vec<bool>>()
     };
@@ -435,8 +435,20 @@ fn a_guard_that_counts_from_now_is_of_its_moment() {
     let times = TimestampSecondArray::from(vec![now().timestamp() - 60]);
     let times = times.with_timezone("UTC");
     let rows = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(times)]).unwrap();
-    assert!(today.apply(&rows).unwrap().passes().value(0));
-    assert!(!later.apply(&rows).unwrap().passes().value(0));
+    assert!(
+        today
+            .apply(&rows, syncguard::guard::Leaving::All)
+            .unwrap()
+            .passes()
+            .value(0)
+    );
+    assert!(
+        !later
+            .apply(&rows, syncguard::guard::Leaving::All)
+            .unwrap()
+            .passes()
+            .value(0)
+    );
 }
 
 /// What a set of policies refers to and does not have.

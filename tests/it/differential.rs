@@ -135,7 +135,7 @@ fn guard_and_oracle_agree_on_every_row() {
         };
         accepted.set(accepted.get() + 1);
         let batch = worlds.slice(place);
-        let verdict = match guard.apply(&batch) {
+        let verdict = match guard.apply(&batch, syncguard::guard::Leaving::All) {
             Ok(verdict) => verdict,
             Err(error) => return Err(TestCaseError::fail(format!("{error}: {document}"))),
         };
@@ -203,7 +203,7 @@ fn each_policy_withholds_as_many_rows_as_the_oracle_says() {
             };
             let batch = worlds.slice(place);
             let verdict = guard
-                .apply(&batch)
+                .apply(&batch, syncguard::guard::Leaving::All)
                 .map_err(|e| TestCaseError::fail(e.to_string()))?;
             let explanations = guard
                 .explain(&batch)

@@ -30,7 +30,7 @@ use tonic::{Code, Request, Status};
 use crate::api::fixtures::equals;
 use crate::api::{MEMBER, Server, text};
 
-type Client = FlightSqlServiceClient<Channel>;
+pub(crate) type Client = FlightSqlServiceClient<Channel>;
 
 const ALL: &str = "SELECT name FROM customers ORDER BY id";
 
@@ -41,7 +41,7 @@ async fn channel(server: &Server) -> Channel {
 }
 
 /// A client that presents a key.
-async fn client(server: &Server, key: &str) -> Client {
+pub(crate) async fn client(server: &Server, key: &str) -> Client {
     let mut client = Client::new(channel(server).await);
     client.set_token(key.to_owned());
     client
@@ -71,7 +71,7 @@ async fn flight(client: &mut Client, sql: &str) -> Result<FlightInfo, Status> {
 }
 
 /// The first column of an answer, as text.
-async fn ask(client: &mut Client, sql: &str) -> Result<Vec<String>, Status> {
+pub(crate) async fn ask(client: &mut Client, sql: &str) -> Result<Vec<String>, Status> {
     let info = flight(client, sql).await?;
     let schema = info.clone().try_decode_schema().expect("a schema");
     let batches = fetch(client, ticket(&info)).await?;

@@ -62,10 +62,10 @@ pub(crate) async fn hook(client: &Client, receiver: &Receiver, batch_size: u64) 
 
 /// A gate that requests wait at until it is opened.
 #[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_all();
     }
@@ -84,7 +84,7 @@ impl Gate {
 }
 
 /// A receiver that accepts, and holds the request of a number until the gate opens.
-async fn gated(number: usize, reply: Reply) -> (Receiver, Gate) {
+pub(crate) async fn gated(number: usize, reply: Reply) -> (Receiver, Gate) {
     let gate = Gate::default();
     let held = gate.clone();
     let receiver = Receiver::start(move |delivery| {
@@ -99,7 +99,7 @@ async fn gated(number: usize, reply: Reply) -> (Receiver, Gate) {
 }
 
 /// Waits until so many requests have come.
-async fn requested(receiver: &Receiver, count: usize) {
+pub(crate) async fn requested(receiver: &Receiver, count: usize) {
     crate::rig::until("too few requests", async || {
         (receiver.requests().len() >= count).then_some(())
     })

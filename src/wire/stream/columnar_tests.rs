@@ -85,7 +85,13 @@ fn through(
         };
         let guard = guarded.get_or_insert_with(|| guard(&schema, tree));
         loop {
-            match pass(records, guard, false, &mut result.out)? {
+            match pass(
+                records,
+                guard,
+                &mut Default::default(),
+                false,
+                &mut result.out,
+            )? {
                 Passed::Batch { judgement, .. } => {
                     result.batches.push(judgement.passes().len());
                     result.lines.push(records.line_of(0));

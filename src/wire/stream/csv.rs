@@ -13,7 +13,7 @@ use self::index::{Index, Line};
 use super::object::{Raw, is_number};
 use super::reading::{Reading, bytes};
 use super::{Columns, Limits, Next, OnInvalid, Records, StreamError, Wanted};
-use crate::guard::Judgement;
+use crate::guard::{Gathered, GuardError, Judgement};
 
 /// Positions in a record are held in 32 bits.
 const MOST_BYTES: usize = 1 << 31;
@@ -364,6 +364,17 @@ impl Records for Csv {
 
     fn bytes_of(&self, row: usize) -> Option<&[u8]> {
         self.reading.bytes_of(row)
+    }
+
+    fn gather(&self, rows: usize, gathered: &mut Gathered) -> Result<(), StreamError> {
+        let unread = || StreamError::Guard(GuardError::Engine);
+        let header = self.header.as_ref().ok_or_else(unread)?;
+        for row in 0..rows {
+            let record = self.bytes_of(row).ok_or_else(unread)?;
+            let record = std::str::from_utf8(record).map_err(|_| unread())?;
+            header.gather(row, record, gathered);
+        }
+        Ok(())
     }
 
     fn release(&mut self, judgement: &Judgement, out: &mut Vec<u8>) -> Result<(), StreamError> {

@@ -11,7 +11,7 @@
 //! keeps a decoder's panic in its stream, `own_columns` checks the columns, `portion` cuts batches
 //! to size and `outlet` writes what passes.
 //!
-//! `coding` is compression, `feed` brings the bytes of a body in, and `pass` takes a batch through
+//! `gather` collects the values of records for content policies. `coding` is compression, `feed` brings the bytes of a body in, and `pass` takes a batch through
 //! a guard.
 
 mod arrow_message;
@@ -26,7 +26,7 @@ mod csv;
 #[cfg(test)]
 mod drive;
 pub mod feed;
-mod fold;
+mod gather;
 mod json_array;
 mod ndjson;
 mod object;
@@ -47,7 +47,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::{Format, WireError};
-use crate::guard::{GuardError, Judgement};
+use crate::guard::{Gathered, Guard, GuardError, Judgement, Leaving};
 use spans::Spans;
 
 pub use json_array::{NoArray, locate_array};
@@ -227,6 +227,39 @@ pub trait Records: Send {
 
     /// The bytes of a row of the last batch, as it came; `None` for Arrow and Parquet.
     fn bytes_of(&self, row: usize) -> Option<&[u8]>;
+
+    /// Adds the values of the last batch that go on as the bytes they came as, those that are in no
+    /// wanted column included; nothing for Arrow and Parquet, whose batches have all their columns.
+    ///
+    /// Errors: a record that cannot be read again.
+    fn gather(&self, rows: usize, gathered: &mut Gathered) -> Result<(), StreamError> {
+        for row in 0..rows {
+            if let Some(record) = self.bytes_of(row) {
+                gather::json(row, record, gathered)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges the last batch: all that would leave with it.
+    fn judge(
+        &self,
+        guard: &Guard,
+        batch: &Batch,
+        gathered: &mut Gathered,
+    ) -> Result<Judgement, StreamError> {
+        let rows = batch.rows.num_rows();
+        let as_bytes = rows > 0 && self.bytes_of(0).is_some();
+        let leaving = match guard.detects() && as_bytes {
+            true => {
+                gathered.clear();
+                self.gather(rows, gathered)?;
+                Leaving::Gathered(gathered)
+            }
+            false => Leaving::All,
+        };
+        Ok(guard.judge(&batch.rows, leaving)?)
+    }
 
     /// Appends what passes of the last batch, and whatever the format has before it.
     fn release(&mut self, judgement: &Judgement, out: &mut Vec<u8>) -> Result<(), StreamError>;

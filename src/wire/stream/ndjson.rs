@@ -263,7 +263,13 @@ mod tests {
                 records.end()?;
             }
             loop {
-                match pass(&mut records, &guard, flush, &mut out)? {
+                match pass(
+                    &mut records,
+                    &guard,
+                    &mut Default::default(),
+                    flush,
+                    &mut out,
+                )? {
                     Passed::Batch { judgement, invalid } => tally.enter(&judgement, &invalid),
                     Passed::Hungry => break,
                     Passed::End => return Ok((out, tally)),

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use super::fold::fold;
 use super::text::{special, unescape};
 use super::{Limits, Wanted};
+use crate::policy::fold::fold;
 use token::{finite, number, text_behind, word};
 
 /// How many shapes are remembered.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 
-use super::fold::fold;
 use super::{Limits, StreamError, Wanted};
+use crate::policy::fold::fold;
 
 /// The columns of a stream, within the limits and each of them by one name.
 pub(super) struct OwnColumns {

@@ -2,7 +2,7 @@
 
 use super::{Invalid, Next, Records, StreamError, Wanted};
 use crate::catalog::WithheldBy;
-use crate::guard::{Guard, Judgement};
+use crate::guard::{Gathered, Guard, Judgement};
 use crate::policy::Revision;
 
 /// What became of one batch.
@@ -22,10 +22,12 @@ pub enum Passed {
 }
 
 /// Takes the next batch of a stream through a guard, which must have been compiled against the
-/// columns of the stream, or of its model where the format tells none.
+/// columns of the stream, or of its model where the format tells none. `gathered` is room that is
+/// used again for each batch.
 pub fn pass(
     records: &mut dyn Records,
     guard: &Guard,
+    gathered: &mut Gathered,
     flush: bool,
     out: &mut Vec<u8>,
 ) -> Result<Passed, StreamError> {
@@ -40,7 +42,7 @@ pub fn pass(
             Ok(Passed::End)
         }
         Next::Batch(batch) => {
-            let judgement = guard.judge(&batch.rows)?;
+            let judgement = records.judge(guard, &batch, gathered)?;
             records.release(&judgement, out)?;
             Ok(Passed::Batch {
                 judgement,

@@ -12,10 +12,10 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use serde_json::{Number, Value};
 
-use super::fold::fold;
 use super::object::Raw;
 use super::text::unescape;
 use super::{StreamError, Wanted};
+use crate::policy::fold::fold;
 use crate::wire::{json, time};
 
 /// Builds a batch of the wanted columns, row by row.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use syncguard::catalog::{Model, ModelQuery};
 use syncguard::guard::registry::NoGuard;
-use syncguard::guard::{Guard, requirements};
+use syncguard::guard::{Guard, Leaving, requirements};
 use syncguard::policy::{
     AccessCategory, AccessPolicy, Assignment, DestinationPolicy, FilterDocument, PolicySet, Scope,
     Unassigned,
@@ -104,6 +104,7 @@ impl House {
                 access_categories: BTreeMap::new(),
                 access_policies: BTreeMap::new(),
                 assignments: BTreeMap::new(),
+                content_policies: BTreeMap::new(),
             },
         }
     }
@@ -245,7 +246,10 @@ pub(crate) fn verdict_of(
 ) -> Result<Vec<bool>, NoGuard> {
     let required = requirements(policies, &model(), &schema(), kind, principal)?;
     let guard = Guard::compile(&schema(), &required, now(), policies.revision);
-    let verdict = guard.map_err(NoGuard::Refused)?.apply(batch).unwrap();
+    let verdict = guard
+        .map_err(NoGuard::Refused)?
+        .apply(batch, Leaving::All)
+        .unwrap();
     Ok(verdict.passes().iter().collect())
 }
 

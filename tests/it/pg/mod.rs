@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 use crate::api::{MEMBER, Server};
 
 /// The account that a store starts with.
-const OWNER: &str = "owner@localhost";
+pub(crate) const OWNER: &str = "owner@localhost";
 
 /// A server with the model `customers`, and a key of its owner.
 async fn started() -> (Server, String) {
@@ -42,7 +42,7 @@ fn config(server: &Server, user: &str, password: &str) -> Config {
     config
 }
 
-async fn connect(server: &Server, user: &str, password: &str) -> Result<Client, Error> {
+pub(crate) async fn connect(server: &Server, user: &str, password: &str) -> Result<Client, Error> {
     open(&config(server, user, password)).await
 }
 
@@ -89,7 +89,7 @@ async fn simple(client: &Client, text: &str) -> Result<(Vec<Vec<Option<String>>>
 }
 
 /// The first column of a simple query's rows.
-async fn column(client: &Client, text: &str) -> Vec<String> {
+pub(crate) async fn column(client: &Client, text: &str) -> Vec<String> {
     let (rows, _) = simple(client, text).await.unwrap();
     rows.into_iter()
         .map(|mut row| row.swap_remove(0).unwrap_or_default())

@@ -135,7 +135,9 @@ fn an_evicted_guard_is_never_another_principals() {
                             return;
                         }
                         let guard = scene.guard(principal, turn);
-                        let verdict = guard.apply(&scene.rows).unwrap();
+                        let verdict = guard
+                            .apply(&scene.rows, syncguard::guard::Leaving::All)
+                            .unwrap();
                         let seen = verdict.guarded().batch().clone();
                         let countries = seen.column(0).as_string::<i32>();
                         assert_eq!(countries.len(), 6, "turn {turn}");

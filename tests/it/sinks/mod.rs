@@ -67,7 +67,11 @@ fn guarded(schema: &SchemaRef, records: Value) -> Guarded {
     let records: Vec<Map<String, Value>> = serde_json::from_value(records).unwrap();
     let batch = records_to_batch(schema, &records).unwrap();
     let guard = Guard::compile(schema, &[], DateTime::UNIX_EPOCH, 1).unwrap();
-    guard.apply(&batch).unwrap().guarded().clone()
+    guard
+        .apply(&batch, syncguard::guard::Leaving::All)
+        .unwrap()
+        .guarded()
+        .clone()
 }
 
 fn numbered(ids: std::ops::Range<i64>) -> Guarded {

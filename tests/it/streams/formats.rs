@@ -140,7 +140,7 @@ fn check(
         .map(|row| judge.passes(&read, row) == Some(true))
         .collect();
     let applied = guard
-        .apply(&read)
+        .apply(&read, syncguard::guard::Leaving::All)
         .map_err(|error| fail(error.to_string()))?;
     let applied: Vec<bool> = applied.passes().iter().collect();
     prop_assert_eq!(&applied, &expected, "{:?}: the guard on the batch", format);

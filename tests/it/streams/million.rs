@@ -148,7 +148,16 @@ fn passing(batches: &[RecordBatch], filter_tree: &Value, names: &[&str]) -> Vec<
     let guard = Guard::compile(&batches[0].schema(), &[requirement], now, 1).unwrap();
     batches
         .iter()
-        .flat_map(|batch| keys_of(guard.apply(batch).unwrap().guarded().batch(), names))
+        .flat_map(|batch| {
+            keys_of(
+                guard
+                    .apply(batch, syncguard::guard::Leaving::All)
+                    .unwrap()
+                    .guarded()
+                    .batch(),
+                names,
+            )
+        })
         .collect()
 }
 

@@ -7,12 +7,12 @@ mod hostile;
 mod loose;
 mod million;
 mod mutated;
-mod served;
+pub(crate) mod served;
 mod undecodable;
-mod wires;
+pub(crate) mod wires;
 
 use serde_json::{Value, json};
-use syncguard::guard::Guard;
+use syncguard::guard::{Gathered, Guard};
 use syncguard::wire::Format;
 use syncguard::wire::stream::pass::{Passed, Tally, pass};
 use syncguard::wire::stream::{
@@ -34,18 +34,18 @@ fn group(kind: &str, children: &[Value]) -> Value {
 
 /// How a stream is fed and read.
 #[derive(Clone, Debug)]
-struct Way {
-    limits: Limits,
-    on_invalid: OnInvalid,
+pub(crate) struct Way {
+    pub(crate) limits: Limits,
+    pub(crate) on_invalid: OnInvalid,
     /// The sizes of the pieces that the bytes come in, over and over.
-    pieces: Vec<usize>,
+    pub(crate) pieces: Vec<usize>,
     /// Whether each piece is judged at once.
-    flush: bool,
+    pub(crate) flush: bool,
 }
 
 impl Way {
     /// All at once.
-    fn plain(on_invalid: OnInvalid) -> Way {
+    pub(crate) fn plain(on_invalid: OnInvalid) -> Way {
         Way {
             limits: Limits::default(),
             on_invalid,
@@ -57,18 +57,18 @@ impl Way {
 
 /// What became of a stream.
 #[derive(Debug)]
-struct Streamed {
+pub(crate) struct Streamed {
     /// What was let through.
-    out: Vec<u8>,
+    pub(crate) out: Vec<u8>,
     /// Whether each valid record passes.
-    verdicts: Vec<bool>,
+    pub(crate) verdicts: Vec<bool>,
     /// The line of each valid record.
     lines: Vec<u64>,
     /// The bytes of each valid record without its line end; empty for Arrow and Parquet.
     spans: Vec<Vec<u8>>,
     invalid: Vec<Invalid>,
-    tally: Tally,
-    end: Result<(), StreamError>,
+    pub(crate) tally: Tally,
+    pub(crate) end: Result<(), StreamError>,
 }
 
 impl Streamed {
@@ -91,7 +91,7 @@ impl Streamed {
 
 /// Takes bytes through a guard that is compiled when the columns are known; `None` stands for
 /// policies that do not compile against them.
-fn stream(
+pub(crate) fn stream(
     format: Format,
     way: &Way,
     bytes: &[u8],
@@ -119,6 +119,7 @@ fn drive(
     to: &mut Streamed,
 ) -> Result<(), StreamError> {
     let mut guard: Option<Guard> = None;
+    let mut gathered = Gathered::default();
     let mut sizes = way.pieces.iter().cycle();
     let mut ended = false;
     loop {
@@ -155,7 +156,7 @@ fn drive(
             },
         };
         loop {
-            match pass(records, known, way.flush, &mut to.out)? {
+            match pass(records, known, &mut gathered, way.flush, &mut to.out)? {
                 Passed::Batch { judgement, invalid } => {
                     moved = true;
                     to.tally.enter(&judgement, &invalid);

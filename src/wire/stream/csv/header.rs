@@ -1,9 +1,11 @@
 //! The header line of CSV, and where the wanted columns stand in it.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::super::fold::fold;
 use super::super::{StreamError, Wanted};
+use crate::guard::Gathered;
+use crate::policy::fold::fold;
 use arrow::datatypes::DataType;
 
 /// The names of the columns, and the line they came in.
@@ -73,6 +75,18 @@ impl Header {
         self.names.len()
     }
 
+    /// Adds the values of a record, which is well-formed: empty ones are none.
+    pub(super) fn gather(&self, row: usize, record: &str, gathered: &mut Gathered) {
+        let mut rest = record.trim_end_matches(['\n', '\r']);
+        for name in &self.names {
+            let text;
+            (text, rest) = first_field(rest);
+            if !text.is_empty() {
+                gathered.add(row, name, Some(&text));
+            }
+        }
+    }
+
     /// Where the wanted columns stand.
     ///
     /// Errors: some are not there; a name could be taken for a wanted one that it is not; or it
@@ -117,6 +131,30 @@ impl Header {
             false => Err(StreamError::Columns(missing)),
         }
     }
+}
+
+/// The first field of a line, without its quotes, and what stands behind its comma.
+fn first_field(line: &str) -> (Cow<'_, str>, &str) {
+    let Some(quoted) = line.strip_prefix('"') else {
+        let (field, rest) = line.split_once(',').unwrap_or((line, ""));
+        return (Cow::Borrowed(field), rest);
+    };
+    let mut from = 0;
+    while let Some(quote) = quoted.get(from..).and_then(|rest| rest.find('"')) {
+        let at = from + quote;
+        let behind = quoted.get(at + 1..).unwrap_or_default();
+        if behind.starts_with('"') {
+            from = at + 2;
+            continue;
+        }
+        let field = quoted.get(..at).unwrap_or_default();
+        let field = match field.contains('"') {
+            true => Cow::Owned(field.replace("\"\"", "\"")),
+            false => Cow::Borrowed(field),
+        };
+        return (field, behind.strip_prefix(',').unwrap_or(behind));
+    }
+    (Cow::Borrowed(quoted), "")
 }
 
 /// A name as loose readers compare it; some cut the blanks off.

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::super::Limits;
-use super::super::fold::fold;
 use super::super::object::{Fault, Space, skip_value};
 use super::super::window::PADDING;
+use crate::policy::fold::fold;
 
 /// Why no array of records was found in a JSON document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

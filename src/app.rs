@@ -14,13 +14,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::alert::Teller;
 use crate::catalog::Workspace;
 use crate::compliance::{Enforcement, template_pack};
 use crate::config::{Config, Schedule, Tls};
 use crate::flight;
-use crate::guard::Registry;
+use crate::guard::{Judge, Registry};
 use crate::http::{self, Api, Limits, Streams};
 use crate::inspect::Inspector;
+use crate::judge::ModelJudge;
 use crate::oversee::Overseer;
 use crate::pgwire;
 use crate::principal::{Account, ApiKey, KeyText};
@@ -40,6 +42,8 @@ pub struct App {
     api: Api,
     /// The key of the first account, if it was generated just now: to be shown once.
     pub bootstrap: Option<SecretString>,
+    /// Tells of what content policies found.
+    teller: Teller,
     /// When compliance snapshots of all solutions are taken.
     snapshot_schedule: Option<Schedule>,
     /// What the PostgreSQL and Flight SQL doors show to prove who they are.
@@ -80,7 +84,9 @@ impl App {
             anyhow!("the policy templates cannot be read: {}", faults.join("; "))
         })?;
         store.keep_verified_templates(&templates).await?;
-        let registry = Arc::new(Registry::default());
+        let workers = query_workers()?;
+        let judge = judge(&config, &workers, &clock)?;
+        let registry = Arc::new(Registry::default().with_judge(judge));
         let reach = Reach::new(
             config.file_roots.clone(),
             config.allow_private_addresses.clone(),
@@ -116,8 +122,7 @@ impl App {
                 ratio: config.streams.stream_ratio,
             },
         );
-        let proxy = Proxy::new(store.clone(), Arc::clone(&registry));
-        let workers = query_workers()?;
+        let proxy = Proxy::new(store.clone(), Arc::clone(&registry), Arc::clone(&clock));
         let querier = Querier::new(
             store.clone(),
             Arc::clone(&registry),
@@ -128,6 +133,7 @@ impl App {
             workers.handle(),
         );
         let publisher = Publisher::new(store.clone(), registry);
+        let teller = Teller::new(store.clone(), sinks.clone(), Uuid::now_v7);
         let api = Api {
             store,
             publisher,
@@ -148,6 +154,7 @@ impl App {
         Ok(App {
             api,
             bootstrap,
+            teller,
             snapshot_schedule: config.compliance.snapshot_schedule,
             tls: config.tls.as_ref().map(tls_acceptor).transpose()?,
             _workers: workers,
@@ -175,6 +182,9 @@ impl App {
             self.snapshot_schedule.clone(),
             shutdown.clone(),
         );
+        let alerts = self
+            .teller
+            .keep_telling(Arc::clone(&api.clock), shutdown.clone());
         let http = http::serve(listeners.http, api.clone(), shutdown.clone());
         let pg = async {
             if let Some(listener) = listeners.pg {
@@ -198,7 +208,7 @@ impl App {
                 flight::serve(listener, door, shutdown.clone()).await;
             }
         };
-        tokio::join!(work, time, http, pg, flight);
+        tokio::join!(work, time, alerts, http, pg, flight);
         self.api.store.close().await;
         Ok(())
     }
@@ -246,7 +256,21 @@ impl Drop for Workers {
     }
 }
 
-/// They wait for files, sources and the store; the queries themselves have a thread each.
+/// Who judges what no detector covers, if anybody does.
+fn judge(
+    config: &Config,
+    workers: &Workers,
+    clock: &Clock,
+) -> anyhow::Result<Option<Arc<dyn Judge>>> {
+    let Some(settings) = &config.judge else {
+        return Ok(None);
+    };
+    let judge = ModelJudge::new(settings, workers.handle(), Arc::clone(clock))
+        .context("the client of the judge cannot be started")?;
+    Ok(Some(Arc::new(judge)))
+}
+
+/// They wait for files, sources, the store and the judge; the queries themselves have a thread each.
 const QUERY_WORKERS: usize = 4;
 
 fn query_workers() -> anyhow::Result<Workers> {

@@ -13,8 +13,8 @@
 //! | 7, entrance | [`cli`] | the commands: they open the app, and the doors it has |
 //! | 6, roof | [`app`] | the one file that names concrete types and wires them |
 //! | 5, doors | [`http`], [`pgwire`], [`flight`] | each translates a protocol into use cases, nothing more |
-//! | 4, use cases | [`publish`], [`sync`], [`proxy`], [`query`], [`inspect`], [`oversee`], [`conformance`] | a policy change; a run or an upload; a stream on its way through; SQL as a principal; a look without sending; compliance; packs against their cases |
-//! | 3, outside world | [`store`], [`source`], [`sink`] | control data; models opened for reading; destinations opened for writing |
+//! | 4, use cases | [`publish`], [`sync`], [`proxy`], [`query`], [`inspect`], [`oversee`], [`alert`], [`conformance`] | a policy change; a run or an upload; a stream on its way through; SQL as a principal; a look without sending; compliance; telling of what content policies found; packs against their cases |
+//! | 3, outside world | [`store`], [`source`], [`sink`], [`judge`] | control data; models opened for reading; destinations opened for writing; who judges what no detector covers |
 //! | 2½, formats | [`wire`] | records as bytes: NDJSON, JSON, CSV, Arrow, Parquet; [`wire::stream`] takes them through a guard |
 //! | 2, judgement | [`guard`] | compile, apply, explain; the policies in force |
 //! | 1, words | [`catalog`], [`principal`], [`audit`]; above them [`policy`], and [`compliance`] | plain data: no I/O, no clock |
@@ -60,6 +60,7 @@
 //! 10. Nothing accepted is lost: every record read ends in exactly one of delivered, withheld,
 //!     rejected, invalid and failed, and the five add up to what was read.
 
+pub mod alert;
 pub mod app;
 pub mod audit;
 pub mod catalog;
@@ -71,6 +72,7 @@ pub mod flight;
 pub mod guard;
 pub mod http;
 pub mod inspect;
+pub mod judge;
 pub mod oversee;
 pub mod pgwire;
 pub mod policy;

@@ -58,6 +58,11 @@ impl Publisher {
         Publisher { store, registry }
     }
 
+    /// Whether content policies are also enforced where no detector covers what they say.
+    pub fn judges(&self) -> bool {
+        self.registry.judges()
+    }
+
     /// The policies in force, at least as new as where a caller stands.
     pub async fn policies(&self, standing: &Standing) -> Result<Arc<PolicySet>, StoreError> {
         self.store

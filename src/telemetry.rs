@@ -23,12 +23,20 @@ pub const POLICY_REVISION: &str = "syncguard_policy_revision";
 /// Counter: compliance policies that resources of a sync did not meet as a run began. Label
 /// [`ACTION`].
 pub const POLICY_BREACHES_TOTAL: &str = "syncguard_policy_breaches_total";
+/// Counter: records that the judge of content policies was to decide on. Label [`OUTCOME`]:
+/// `passes`, `violates` or `undecided`.
+pub const JUDGED_RECORDS_TOTAL: &str = "syncguard_judged_records_total";
+/// Counter: attempts to tell a channel of an alert. Labels [`CHANNEL_TYPE`] and [`STATUS`]:
+/// `delivered`, `retried` or `given_up`.
+pub const ALERTS_TOTAL: &str = "syncguard_alerts_total";
 
 /// Label: `delivered`, `withheld`, `rejected`, `invalid` or `failed`; or `allowed`, for records of
 /// a stream that were handed back to whoever sent it.
 pub const OUTCOME: &str = "outcome";
 /// Label: type of a destination.
 pub const DESTINATION_TYPE: &str = "destination_type";
+/// Label: what a channel of alerts speaks: `webhook` or `slack`.
+pub const CHANNEL_TYPE: &str = "channel_type";
 /// Label: how a run or a request ended.
 pub const STATUS: &str = "status";
 /// Label: what followed: `block` or `warn`.
@@ -102,6 +110,16 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
         POLICY_BREACHES_TOTAL,
         Unit::Count,
         "Compliance policies that were not met as a run began."
+    );
+    describe_counter!(
+        JUDGED_RECORDS_TOTAL,
+        Unit::Count,
+        "Records that the judge of content policies was to decide on, by outcome."
+    );
+    describe_counter!(
+        ALERTS_TOTAL,
+        Unit::Count,
+        "Attempts to tell channels of alerts, by outcome."
     );
     *recorder = Some(handle.clone());
     Ok(handle)

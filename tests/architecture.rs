@@ -17,7 +17,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("compliance", &["compliance"]),
     ("judgement", &["guard"]),
     ("formats", &["wire"]),
-    ("outside world", &["store", "source", "sink"]),
+    ("outside world", &["store", "source", "sink", "judge"]),
     (
         "use cases",
         &[
@@ -27,6 +27,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "query",
             "inspect",
             "oversee",
+            "alert",
             "conformance",
         ],
     ),

@@ -89,8 +89,13 @@ pub fn destination(
     facts
 }
 
-/// What is told of a model.
-pub fn model(workspace: &Workspace, policies: &PolicySet, model: &Model) -> Facts {
+/// What is told of a model, given those of its columns whose names speak of persons.
+pub fn model(
+    workspace: &Workspace,
+    policies: &PolicySet,
+    model: &Model,
+    personal: Vec<String>,
+) -> Facts {
     let (created, updated) = (model.created_at, model.updated_at);
     let mut facts = object(workspace, &model.name, "model", created, updated);
     let columns: Vec<&str> = model
@@ -101,6 +106,7 @@ pub fn model(workspace: &Workspace, policies: &PolicySet, model: &Model) -> Fact
         .collect();
     facts.tell("columnCount", columns.len());
     facts.tell("columns", columns);
+    facts.tell("personalData.columns", personal);
     facts.tell("primaryKey", model.primary_key.clone());
     let covering: Vec<&DestinationPolicy> = enabled(policies)
         .filter(|policy| policy.covers(model, &model.schema))

@@ -3,7 +3,7 @@
 //! Faults of the inside are logged with their request and answered with a sentence that tells
 //! nothing of it.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -19,8 +19,9 @@ use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::sync::{TriggerError, UploadError};
 
-/// A request that failed, as its sender sees it.
-#[derive(Debug)]
+/// A request that failed, as its sender sees it. Its answer bears it as an extension, for whoever
+/// has another envelope.
+#[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
@@ -242,6 +243,31 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
     }
 
+    /// Its status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its status and, in one text, everything that it says: every fault with its place, or the
+    /// message where there are none.
+    pub(crate) fn in_words(&self) -> (StatusCode, String) {
+        let faults = self.details.iter().filter_map(|fault| {
+            let path = fault.get("path")?.as_str()?;
+            let message = fault.get("message")?.as_str()?;
+            let place = path.strip_prefix("$query.").or(path.strip_prefix("$."));
+            Some(match place {
+                Some(place) => format!("{place}: {message}"),
+                None => message.to_owned(),
+            })
+        });
+        let faults: Vec<String> = faults.collect();
+        let message = match faults.is_empty() {
+            true => self.message.clone(),
+            false => faults.join(". "),
+        };
+        (self.status, message)
+    }
+
     /// What a publication that failed tells whoever saved the policy `own`, or anything else.
     pub(crate) fn publish(own: Option<Uuid>, error: PublishError) -> Self {
         match error {
@@ -259,21 +285,25 @@ impl IntoResponse for ApiError {
             "status": self.status.as_u16(),
         });
         if let (false, Some(error)) = (self.details.is_empty(), error.as_object_mut()) {
-            error.insert("details".into(), self.details.into());
+            error.insert("details".into(), self.details.clone().into());
         }
-        let mut response = (self.status, axum::Json(json!({"error": error}))).into_response();
-        let headers = response.headers_mut();
-        match self.status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
-        }
+        let json = axum::Json(json!({"error": error}));
+        let mut response = (self.status, headers_of(self.status), json).into_response();
+        response.extensions_mut().insert(self);
         response
     }
+}
+
+/// The headers that an error has beside its body, by its status.
+pub(crate) fn headers_of(status: StatusCode) -> HeaderMap {
+    let header = match status {
+        StatusCode::UNAUTHORIZED => (header::WWW_AUTHENTICATE, "Bearer"),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            (header::RETRY_AFTER, "1")
+        }
+        _ => return HeaderMap::new(),
+    };
+    HeaderMap::from_iter([(header.0, HeaderValue::from_static(header.1))])
 }
 
 impl From<StoreError> for ApiError {
@@ -342,7 +372,9 @@ impl From<InspectError> for ApiError {
                 };
                 Self::invalid(faults.into_iter().map(within).collect())
             }
-            InspectError::NoDestinationPolicy(message) => Self::conflict(message),
+            InspectError::NoDestinationPolicy(message) | InspectError::NeedsJudge(message) => {
+                Self::conflict(message)
+            }
             InspectError::Restricted => Self::forbidden(error.to_string()),
             InspectError::Source(error @ SourceError::Unavailable(_)) => Self::unreachable(&error),
             InspectError::Source(error) => {
@@ -359,7 +391,9 @@ impl From<ProxyError> for ApiError {
     fn from(error: ProxyError) -> Self {
         match error {
             ProxyError::Refused(faults) => Self::refused(None, faults),
-            ProxyError::NoDestinationPolicy(message) => Self::conflict(message),
+            ProxyError::NoDestinationPolicy(message) | ProxyError::NeedsJudge(message) => {
+                Self::conflict(message)
+            }
             ProxyError::Stream(error) => stream_error(&error),
             ProxyError::Store(error) => error.into(),
             ProxyError::Changed => Self::conflict(error.to_string()),

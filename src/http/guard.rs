@@ -99,6 +99,7 @@ pub(crate) async fn filter_records(
     }
     let slot = api.streams.enter(caller.principal.key_id)?;
     let subject = Subject {
+        passage_id: (api.new_id)(),
         model,
         destination_type,
         account_id: member.account_id,

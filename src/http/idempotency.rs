@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::body;
+use super::content::envelope::{is_content, workspace_of};
 use super::error::ApiError;
 use super::governance::officer::Officer;
 use crate::store::{KeptAnswer, Reservation, Reserved};
@@ -87,8 +88,13 @@ async fn reserved(
         )),
         Reserved::Answered(answer) => {
             let path = request.uri().path();
-            still_member(&api, &caller, workspace(path)).await?;
-            if path.split('/').any(|part| part == "governance") {
+            let is_content = is_content(path);
+            let workspace_id = match is_content {
+                true => workspace_of(&answer.body),
+                false => workspace(path),
+            };
+            still_member(&api, &caller, workspace_id).await?;
+            if is_content || path.split('/').any(|part| part == "governance") {
                 Officer::reads(&api, &caller).await?;
             }
             replayed(answer)

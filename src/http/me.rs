@@ -10,6 +10,7 @@ use super::Api;
 use super::auth::Caller;
 use super::error::ApiError;
 use crate::catalog::Workspace;
+use crate::compliance::OrganizationId;
 use crate::principal::Account;
 
 /// The caller.
@@ -21,6 +22,9 @@ pub(crate) struct Me {
     key_id: Uuid,
     /// Its scopes.
     scopes: Vec<String>,
+    /// The organisation that this installation serves: `orgId` where content policies are asked
+    /// for.
+    organization_id: OrganizationId,
     /// The workspaces that the account belongs to.
     workspaces: Vec<OwnWorkspace>,
 }
@@ -58,6 +62,7 @@ pub(crate) async fn get_me(
         account: principal.account,
         key_id: principal.key_id,
         scopes: principal.scopes,
+        organization_id: api.store.organization().await?,
         workspaces,
     }))
 }

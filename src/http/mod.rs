@@ -18,10 +18,12 @@ use crate::store::Store;
 use crate::sync::{Clock, Runner};
 
 mod accounts;
+mod alert_channels;
 mod answer;
 mod audit;
 mod auth;
 mod body;
+mod content;
 mod destination_rules;
 mod destinations;
 mod docs;

@@ -119,6 +119,7 @@ pub(crate) async fn forward(
     }
 
     let subject = Subject {
+        passage_id: (api.new_id)(),
         model: model(&api, &member, &to, &parts.headers).await?,
         destination_type: destination.destination_type.clone(),
         account_id: member.account_id,

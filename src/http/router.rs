@@ -8,13 +8,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    Api, accounts, audit, destination_rules, destinations, docs, effective_policy, error, explain,
-    governance, groups, guard, idempotency, limits, me, members, models, openapi, packs,
-    permissions, preview, process, proxy, queries, records, revisions, roles, rows, runs, sources,
-    subset_categories, subsets, syncs, trace, workspaces,
+    Api, accounts, alert_channels, audit, content, destination_rules, destinations, docs,
+    effective_policy, error, explain, governance, groups, guard, idempotency, limits, me, members,
+    models, openapi, packs, permissions, preview, process, proxy, queries, records, revisions,
+    roles, rows, runs, sources, subset_categories, subsets, syncs, trace, workspaces,
 };
 
-/// The service of one process. Its document describes the routes of the three lists below; the
+/// The service of one process. Its document describes the routes of the lists below; the
 /// page `/docs` is for people.
 pub fn router(api: Api) -> Router {
     let api_routes = api_routes().nest("/governance", governance_routes());
@@ -25,19 +25,26 @@ pub fn router(api: Api) -> Router {
         .route_layer(from_fn_with_state(api.clone(), limits::admit));
     let (stream_routes, stream_operations) = stream_routes().split_for_parts();
     let stream_routes = stream_routes.route_layer(from_fn_with_state(api.clone(), limits::admit));
+    let (content_routes, content_operations) = content_routes().split_for_parts();
+    let content_routes = content_routes
+        .route_layer(from_fn_with_state(api.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(api.clone(), limits::admit));
     let (process_routes, process_operations) = process_routes().split_for_parts();
     let api_operations = api_operations.merge_from(stream_operations);
-    let document = openapi::document(process_operations.nest("/api/v1", api_operations));
+    let operations = process_operations.merge_from(content_operations);
+    let document = openapi::document(operations.nest("/api/v1", api_operations));
     process_routes
         .layer(Extension(document))
         .route("/docs", get(docs::page))
         .route("/docs/docs.js", get(docs::script))
         .route("/docs/docs.css", get(docs::style))
         .nest("/api/v1", api_routes.merge(stream_routes))
+        .merge(content_routes)
         .merge(proxy_routes(&api))
         .fallback(error::unknown_route)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(from_fn(content::envelope::envelop))
         .layer(from_fn_with_state(api.clone(), trace::trace))
         .with_state(api)
 }
@@ -76,6 +83,7 @@ fn stream_routes() -> OpenApiRouter<Api> {
 /// What takes a key, under `/api/v1`.
 fn api_routes() -> OpenApiRouter<Api> {
     use accounts as acc;
+    use alert_channels as alc;
     use destination_rules as rules;
     use destinations as dst;
     use models as mdl;
@@ -135,6 +143,12 @@ fn api_routes() -> OpenApiRouter<Api> {
             rules::delete_destination_rule
         ))
         .routes(routes!(rules::list_destination_rules_by_type))
+        .routes(routes!(alc::list_alert_channels, alc::create_alert_channel))
+        .routes(routes!(
+            alc::get_alert_channel,
+            alc::update_alert_channel,
+            alc::delete_alert_channel
+        ))
         .routes(routes!(audit::list_audit))
         .routes(routes!(audit::list_organisation_audit))
         .routes(routes!(permissions::list_permissions))
@@ -249,4 +263,24 @@ fn governance_routes() -> OpenApiRouter<Api> {
         .routes(routes!(tpl::use_template))
         .routes(routes!(tpl::publish_template))
         .routes(routes!(tpl::review_template))
+}
+
+/// Content policies, at the root, as seeds 001 and 002 have them. What takes a key.
+fn content_routes() -> OpenApiRouter<Api> {
+    use content::policies as pol;
+    use content::violations as vio;
+
+    OpenApiRouter::new()
+        .routes(routes!(vio::list_policy_violations))
+        .routes(routes!(vio::list_policy_alerts))
+        .routes(routes!(vio::list_violations_of_policy))
+        .routes(routes!(
+            pol::list_content_policies,
+            pol::create_content_policy
+        ))
+        .routes(routes!(
+            pol::get_content_policy,
+            pol::update_content_policy,
+            pol::delete_content_policy
+        ))
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Overseer;
 use crate::catalog::{Destination, Model, Source, Sync, Transport, Workspace};
 use crate::compliance::{Facts, LastRun, Located, Resource, ResourceType, Way, derived};
+use crate::guard::detect::personal_columns;
 use crate::policy::PolicySet;
 use crate::store::{Store, StoreError};
 use crate::{sink, source};
@@ -222,7 +223,11 @@ impl Known {
                 let transport = sink::transport(destination);
                 derived::destination(workspace, policies, destination, transport.as_ref())
             }
-            ResourceType::Model => derived::model(workspace, policies, self.models.get(&id)?),
+            ResourceType::Model => {
+                let model = self.models.get(&id)?;
+                let personal = personal_columns(&model.schema);
+                derived::model(workspace, policies, model, personal)
+            }
             ResourceType::Workflow => self.own_of_sync(id)?,
         };
         let declared = self.declared.get(resource).cloned();

@@ -1,6 +1,7 @@
 //! Destinations opened for writing. A sink takes guarded records only, and makes one attempt at
 //! a time: retrying is up to its caller, who judges the records anew before each attempt.
 
+pub mod alert;
 mod bisect;
 mod file;
 pub mod forward;

@@ -151,13 +151,13 @@ pub(super) fn transport(config: &Map<String, Value>) -> Transport {
     }
 }
 
-fn checked_url(text: &str) -> Result<Url, &'static str> {
+pub(super) fn checked_url(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "expected a URL such as https://example.com/hook")?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("expected the scheme http or https");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("a user name or password does not belong into the URL: use `headers`");
+        return Err("a user name or password does not belong into the URL");
     }
     match url.host() {
         Some(Host::Domain("")) | None => Err("expected a host in the URL"),
@@ -327,7 +327,7 @@ impl WebhookSink {
                 what: format!("`{host}` answered HTTP {}", status.as_u16()),
                 after: headers
                     .get(RETRY_AFTER)
-                    .and_then(|value| pause(value, Utc::now())),
+                    .and_then(|value| pause(value, Utc::now(), MOST_PATIENCE)),
             }),
             300..=399 => fatal("redirects, which is not followed: put the final URL into `url`"),
             401 | 403 => fatal(&format!(
@@ -386,7 +386,7 @@ impl Sink for WebhookSink {
 }
 
 /// Reads an answer to its end so that the connection can be used again, unless it is long.
-async fn drain(response: Response) {
+pub(super) async fn drain(response: Response) {
     let mut left = ANSWER_BYTES;
     let mut body = response.bytes_stream();
     while let Some(Ok(chunk)) = body.next().await {
@@ -397,8 +397,8 @@ async fn drain(response: Response) {
     }
 }
 
-/// The pause that `Retry-After` asks for: seconds, or the date of its end.
-fn pause(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
+/// The pause that `Retry-After` asks for: seconds, or the date of its end; at most `most`.
+pub(super) fn pause(value: &HeaderValue, now: DateTime<Utc>, most: Duration) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     let pause = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -407,7 +407,7 @@ fn pause(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
             (end.to_utc() - now).to_std().unwrap_or_default()
         }
     };
-    Some(pause.min(MOST_PATIENCE))
+    Some(pause.min(most))
 }
 
 #[cfg(test)]
@@ -418,7 +418,8 @@ mod tests {
         let now = DateTime::parse_from_rfc3339("2026-11-21T12:00:00Z")
             .expect("now")
             .to_utc();
-        pause(&HeaderValue::from_str(text).expect("value"), now).map(|pause| pause.as_secs())
+        let value = HeaderValue::from_str(text).expect("value");
+        pause(&value, now, MOST_PATIENCE).map(|pause| pause.as_secs())
     }
 
     #[test]

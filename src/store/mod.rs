@@ -8,10 +8,13 @@
 mod database;
 mod access;
 mod accounts;
+mod alert_channels;
+mod alert_deliveries;
 mod audit;
 mod authenticate;
 mod columns;
 mod compliance;
+mod content_policies;
 mod destinations;
 mod error;
 mod groups;
@@ -25,6 +28,7 @@ mod roles;
 #[macro_use]
 mod runs;
 mod schedules;
+mod sightings;
 mod sources;
 mod syncs;
 mod uploads;
@@ -34,6 +38,7 @@ mod workspaces;
 use uuid::Uuid;
 
 pub use accounts::StoredKey;
+pub use alert_deliveries::{AlertDelivery, Attempted};
 pub use audit::AuditFilter;
 pub use compliance::{
     AttestationFilter, Figures, InstanceFilter, PolicyFilter, PolicyVersions, SnapshotFilter,
@@ -44,6 +49,7 @@ pub use idempotency::{KeptAnswer, Reservation, Reserved};
 pub use revisions::Committed;
 pub use runs::Claimed;
 pub use schedules::{Due, Scheduled};
+pub use sightings::{KEPT, SightingFilter};
 pub use uploads::Uploading;
 pub use verifiers::Candidates;
 

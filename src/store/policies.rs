@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::audit;
 use super::database::{Db, Tx};
 use super::error::{is_dangling, not_saved};
-use super::{Store, StoreError, access, columns, models, objects, revisions, touched};
+use super::{
+    Store, StoreError, access, columns, content_policies, models, objects, revisions, touched,
+};
 use crate::audit::Event;
 use crate::policy::{Change, DestinationPolicy, Edit, FilterDocument, PolicySet, Revision};
 use crate::principal::Act;
@@ -81,6 +83,7 @@ impl Store {
             workspace_id,
         ))?;
         let access = access::read(&mut tx, workspace_id).await?;
+        let content = content_policies::read(&mut tx, workspace_id).await?;
         tx.commit().await?;
         Ok(PolicySet {
             workspace_id,
@@ -90,6 +93,7 @@ impl Store {
             access_categories: by_id(access.categories, |category| category.id),
             access_policies: by_id(access.policies, |policy| policy.id),
             assignments: by_id(access.assignments, |assignment| assignment.id),
+            content_policies: by_id(content, |policy| policy.id),
         })
     }
 
@@ -171,6 +175,9 @@ async fn apply(
             Some(_) => Err(StoreError::NotFound("assignment")),
             None => delete(tx, access::DELETE_ASSIGNMENT, workspace_id, change).await,
         },
+        Change::ContentPolicy(_) => Err(StoreError::Conflict(
+            "content policies are not changed in one workspace alone".to_owned(),
+        )),
         Change::Model(Edit { after, .. }) => match after {
             Some(model) if model.workspace_id == workspace_id => models::put(tx, model).await,
             _ => Err(StoreError::NotFound("model")),

@@ -8,7 +8,8 @@ use super::audit;
 use super::database::{Db, Tx};
 use super::error::not_saved;
 use super::{
-    Store, StoreError, columns, delete_unused, object, objects, same, touched, workspaces,
+    Store, StoreError, columns, content_policies, delete_unused, object, objects, same, touched,
+    workspaces,
 };
 use crate::audit::Event;
 use crate::catalog::Source;
@@ -118,7 +119,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Deletes a source that no model reads.
+    /// Deletes a source that no model reads, and with it the content policies that are for it
+    /// alone.
     pub async fn delete_source(&self, before: &Source, act: &Act) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         workspaces::lock(&mut tx, before.workspace_id).await?;
@@ -133,6 +135,7 @@ impl Store {
             before.id,
         )
         .await?;
+        content_policies::delete_of_source(&mut tx, before.workspace_id, before.id, act).await?;
         let event = Event::of("source", Some(before.id), Some(before), None);
         audit::append(&mut tx, Some(before.workspace_id), act, &event).await?;
         tx.commit().await

@@ -77,6 +77,8 @@ impl Store {
         act: &Act,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
+        // Whoever changes something of all workspaces sees this one, or is seen by it.
+        hold_all(&mut tx).await?;
         insert(&mut tx, workspace, act).await?;
         tx.commit().await
     }
@@ -155,4 +157,11 @@ pub(super) async fn lock(tx: &mut Tx, workspace_id: Uuid) -> Result<(), StoreErr
         workspace_id,
     )?;
     touched(locked, "workspace")
+}
+
+/// Keeps the workspaces that there are from becoming more, until the transaction ends. To be taken
+/// before the lock of any workspace.
+pub(super) async fn hold_all(tx: &mut Tx) -> Result<(), StoreError> {
+    execute!(tx, "UPDATE organizations SET name = name WHERE is_own")?;
+    Ok(())
 }

@@ -107,6 +107,7 @@ fn policies(rows: &[(Option<Uuid>, &str, &str, bool)]) -> PolicySet {
         access_categories: BTreeMap::new(),
         access_policies: BTreeMap::new(),
         assignments: BTreeMap::new(),
+        content_policies: BTreeMap::new(),
     }
 }
 
@@ -158,7 +159,7 @@ fn every_object_tells_what_it_is() {
             "file",
         ),
         (
-            super::model(&workspace, &policies, &model),
+            super::model(&workspace, &policies, &model, Vec::new()),
             "customers",
             "model",
         ),
@@ -331,14 +332,20 @@ fn model_tells_the_policies_that_cover_it() {
             json!(["file", "webhook"]),
         ),
     ] {
-        let facts = super::model(&workspace, &policies(rows), &model);
+        let personal = vec!["name".to_owned()];
+        let facts = super::model(&workspace, &policies(rows), &model, personal);
         let paths = [
             "destinationPolicies.count",
             "destinationPolicies.destinationTypes",
         ];
         assert_eq!(values(&facts, paths), json!([count, types]), "{rows:?}");
-        let paths = ["columns", "columnCount", "primaryKey"];
-        let expected = json!([["id", "name", "country"], 3, ["id"]]);
+        let paths = [
+            "columns",
+            "columnCount",
+            "personalData.columns",
+            "primaryKey",
+        ];
+        let expected = json!([["id", "name", "country"], 3, ["name"], ["id"]]);
         assert_eq!(values(&facts, paths), expected);
         assert!(!json!(facts).to_string().contains("SELECT"));
     }
@@ -386,7 +393,7 @@ fn rows_are_controlled_by_a_policy_that_is_there_or_was() {
         if let Some(policy) = policy {
             policies.access_policies.insert(policy.id, policy.into());
         }
-        let facts = super::model(&workspace, &policies, &model);
+        let facts = super::model(&workspace, &policies, &model, Vec::new());
         let paths = ["accessPolicies.count", "accessControl.rowLevel"];
         assert_eq!(values(&facts, paths), json!([count, covered]));
     }
@@ -488,7 +495,7 @@ fn what_the_catalog_tells_is_never_declared() {
     let plain = leg(false, false);
     let to_webhook = destination(&workspace, &policies, &webhook, Some(&plain));
     let to_file = destination(&workspace, &policies, &file, None);
-    let model = super::model(&workspace, &policies, &a_model());
+    let model = super::model(&workspace, &policies, &a_model(), Vec::new());
     let outside = Facts::default();
     let (app, workflow) = (ResourceType::App, ResourceType::Workflow);
     for (facts, kind, path, told) in [
@@ -506,7 +513,8 @@ fn what_the_catalog_tells_is_never_declared() {
         (&to_webhook, app, "rateLimit.rowsPerSecond", true),
         (&to_file, app, "tls.minVersion", false),
         (&to_file, app, "rateLimit.burst", true),
-        (&model, ResourceType::Model, "personalData.columns", false),
+        (&model, ResourceType::Model, "personalData.columns", true),
+        (&model, ResourceType::Model, "personalData.reviewed", false),
         (&model, ResourceType::Model, "source.name", true),
         (&model, workflow, "lastRun.status", true),
         (&model, workflow, "destination.encryption.atRest", true),

@@ -11,6 +11,9 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 
+use super::content::envelope::is_content;
+
+mod content;
 mod governance;
 mod parts;
 mod requests;
@@ -50,6 +53,7 @@ pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> Document {
             if let Some(schemas) = schemas.as_object_mut() {
                 schemas.extend(requests::schemas());
                 schemas.insert("Error".into(), parts::error());
+                schemas.insert("ContentError".into(), content::error());
             }
             components.insert("parameters".into(), parts::parameters());
             components.insert("headers".into(), parts::headers());
@@ -79,7 +83,8 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
     if let Some(Value::String(summary)) = operation.get_mut("summary") {
         *summary = summary.replace('\n', " ");
     }
-    let takes_key = path.starts_with("/api/");
+    let is_content = is_content(path);
+    let takes_key = path.starts_with("/api/") || is_content;
     if !takes_key {
         operation.insert("security".into(), json!([]));
     }
@@ -111,9 +116,19 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
         let name = name.unwrap_or_default();
         match parameter.get("in").and_then(Value::as_str) {
             Some("query") => {
-                // Parameters that are not valid make a request for governance malformed.
-                errors.push(if is_governance { 400 } else { 422 });
-                parameters.push(reference("parameters", &format!("{tag}.{name}")));
+                // Parameters that are not valid make a request for governance, or for content
+                // policies, malformed.
+                errors.push(match is_governance || is_content {
+                    true => 400,
+                    false => 422,
+                });
+                // What policies found is asked for otherwise than the policies.
+                let finds = path.ends_with("/violations") || path.ends_with("/alerts");
+                let group = match is_content && finds {
+                    true => "content-findings",
+                    false => tag.as_str(),
+                };
+                parameters.push(reference("parameters", &format!("{group}.{name}")));
             }
             _ => {
                 errors.push(400);
@@ -150,6 +165,12 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
         "put" | "delete" => errors.push(409),
         _ => {}
     }
+    if is_content {
+        // What is not valid is malformed here, an identifier as well; and what a policy is to be
+        // for may not be there.
+        errors.retain(|status| *status != 422);
+        errors.extend([400, 404]);
+    }
     if !parameters.is_empty() {
         operation.insert("parameters".into(), parameters.into());
     }
@@ -163,7 +184,10 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
         let may_be_left_out =
             is_stream || is_governance && steps.iter().any(|step| path.ends_with(step));
         body.insert("required".into(), (!may_be_left_out).into());
-        errors.extend([400, 408, 413, 422]);
+        errors.extend([400, 408, 413]);
+        if !is_content {
+            errors.push(422);
+        }
     }
 
     for (status, response) in members(operation, "responses") {
@@ -201,10 +225,11 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str) {
     if let Some(responses) = responses.as_object_mut() {
         errors.sort_unstable();
         for status in errors {
-            responses.insert(
-                status.to_string(),
-                reference("responses", &status.to_string()),
-            );
+            let component = match is_content {
+                true => format!("content.{status}"),
+                false => status.to_string(),
+            };
+            responses.insert(status.to_string(), reference("responses", &component));
         }
     }
 }

@@ -118,6 +118,15 @@ pub(super) fn tags() -> Value {
             "governance-templates",
             "Compliance: policies to be made, for common frameworks.",
         ),
+        (
+            "content-policies",
+            "What no record may contain, in prose. Their errors are \
+             `{\"success\": false, \"message\"}`.",
+        ),
+        (
+            "alert-channels",
+            "Who is told of what content policies find.",
+        ),
         ("process", "What operators ask. No key is needed."),
     ];
     let tag = |(name, about): (&str, &str)| json!({"name": name, "description": about});
@@ -268,10 +277,11 @@ pub(super) fn parameters() -> Value {
     ];
     let mut parameters = Map::new();
     let governance = super::governance::parameters();
-    for (key, about, schema) in in_query.into_iter().chain(governance) {
+    let content = super::content::parameters();
+    for (key, about, schema) in in_query.into_iter().chain(governance).chain(content) {
         let name = key.rsplit('.').next();
-        let required =
-            key == "records.destination_type" || key.starts_with("governance-enforcement.resource");
+        let required = ["records.destination_type", "content-policies.orgId"].contains(&key)
+            || key.starts_with("governance-enforcement.resource");
         let mut parameter =
             json!({"name": name, "in": "query", "description": about, "schema": schema});
         if let (true, Some(parameter)) = (required, parameter.as_object_mut()) {
@@ -475,24 +485,36 @@ pub(super) fn responses() -> Value {
             "Something that is needed does not answer: try again.",
         ),
     ];
-    let errors = errors.into_iter().map(|(status, about)| {
-        // Whoever has no key was not counted; neither, perhaps, was whom a fault befell.
-        let mut names: Vec<&str> = match status {
-            "401" | "500" | "503" => vec![REQUEST_ID],
-            _ => ADMITTED.to_vec(),
-        };
-        match status {
-            "401" => names.push("WWW-Authenticate"),
-            "429" | "503" => names.push("Retry-After"),
-            _ => {}
-        }
-        let named = |name: &str| (name.to_owned(), reference("headers", name));
-        let headers: Map<String, Value> = names.into_iter().map(named).collect();
-        let content = json!({"application/json": {"schema": reference("schemas", "Error")}});
-        let response = json!({"description": about, "headers": headers, "content": content});
-        (status.to_owned(), response)
+    let envelopes = [("", "Error"), ("content.", "ContentError")];
+    let described = envelopes.into_iter().flat_map(|(prefix, envelope)| {
+        errors.iter().map(move |(status, about)| {
+            let about = match (*status, prefix) {
+                ("400", "content.") => super::content::MALFORMED,
+                _ => *about,
+            };
+            let response = error_response(status, about, envelope);
+            (format!("{prefix}{status}"), response)
+        })
     });
-    Value::Object(errors.collect())
+    Value::Object(described.collect())
+}
+
+/// The answer of an error with this status, in an envelope.
+fn error_response(status: &str, about: &str, envelope: &str) -> Value {
+    // Whoever has no key was not counted; neither, perhaps, was whom a fault befell.
+    let mut names: Vec<&str> = match status {
+        "401" | "500" | "503" => vec![REQUEST_ID],
+        _ => ADMITTED.to_vec(),
+    };
+    match status {
+        "401" => names.push("WWW-Authenticate"),
+        "429" | "503" => names.push("Retry-After"),
+        _ => {}
+    }
+    let named = |name: &str| (name.to_owned(), reference("headers", name));
+    let headers: Map<String, Value> = names.into_iter().map(named).collect();
+    let content = json!({"application/json": {"schema": reference("schemas", envelope)}});
+    json!({"description": about, "headers": headers, "content": content})
 }
 
 /// The envelope of every error.

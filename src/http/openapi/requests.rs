@@ -23,6 +23,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         inspection(),
     ];
     let parts = parts.into_iter().chain(super::governance::schemas());
+    let parts = parts.chain([super::content::schemas()]);
     for (name, schema) in parts.flatten() {
         schemas.insert(name.to_owned(), schema);
     }
@@ -53,7 +54,7 @@ pub(super) fn text() -> Value {
     json!({"type": "string", "minLength": 1, "pattern": other})
 }
 
-fn id() -> Value {
+pub(super) fn id() -> Value {
     json!({"type": "string", "format": "uuid"})
 }
 
@@ -160,7 +161,30 @@ fn catalog() -> Named {
         ("ModelBody", models),
     ];
     named.extend(destinations());
+    named.extend(alert_channels());
     named
+}
+
+fn alert_channels() -> Named {
+    let url = json!({"type": "string", "format": "uri", "pattern": "^[hH][tT][tT][pP][sS]?:"});
+    let secret = json!({
+        "type": ["string", "null"],
+        "pattern": "^(whsec_[A-Za-z0-9+/]+=*|\\*{8})$",
+        "description": "The key that messages are signed with, as Standard Webhooks has it.",
+    });
+    let channel = |kind: Value, secret: Value| json!({"name": name(), "type": kind, "url": url, "secret": secret, "enabled": switch()});
+    let required = ["name", "type", "url"];
+    let webhook = channel(one_of(&["webhook"]), secret.clone());
+    let slack = channel(one_of(&["slack"]), json!({"type": "null"}));
+    let new = json!({"oneOf": [object(&required, webhook), object(&required, slack)]});
+    let kind = nullable(one_of(&["webhook", "slack"]));
+    vec![
+        ("NewAlertChannel", new),
+        (
+            "AlertChannelBody",
+            object(&["name", "url"], channel(kind, secret)),
+        ),
+    ]
 }
 
 fn destinations() -> Named {

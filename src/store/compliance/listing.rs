@@ -17,7 +17,7 @@ const LONG: u64 = 3_000;
 
 /// A value that a condition compares with.
 #[derive(Clone, Debug)]
-pub(super) enum Bound {
+pub(in crate::store) enum Bound {
     Text(String),
     Id(Uuid),
     Switch(bool),
@@ -55,26 +55,26 @@ impl From<DateTime<Utc>> for Bound {
 }
 
 /// What a list can be sorted by: the field as the API names it, and the SQL that stands for it.
-pub(super) type Sorts = &'static [(&'static str, &'static str)];
+pub(in crate::store) type Sorts = &'static [(&'static str, &'static str)];
 
 /// A list that may have 100,000 objects, and still has to be quick.
 ///
 /// Each of its sorts has an index whose columns are that of the sort, the id, and `filters`. For a
 /// column that may be NULL, PostgreSQL has another one that is descending with NULLS LAST.
 #[derive(Clone, Copy)]
-pub(super) struct Long {
+pub(in crate::store) struct Long {
     /// A table that has `filters`, and how many objects there are for each combination of them.
-    pub(super) counts: &'static str,
+    pub(in crate::store) counts: &'static str,
     /// The column of `counts` with that number.
-    pub(super) number: &'static str,
+    pub(in crate::store) number: &'static str,
     /// Columns. A list with a condition on another column is taken for short; that has an index.
-    pub(super) filters: &'static [&'static str],
+    pub(in crate::store) filters: &'static [&'static str],
     /// Columns of sorts that may be NULL.
-    pub(super) nullable: &'static [&'static str],
+    pub(in crate::store) nullable: &'static [&'static str],
 }
 
 /// A list of a table, and the conditions that its objects meet.
-pub(super) struct Listing {
+pub(in crate::store) struct Listing {
     conditions: Vec<Condition>,
     values: Vec<Bound>,
     long: Option<Long>,
@@ -88,7 +88,7 @@ struct Condition {
 
 impl Listing {
     /// The whole table.
-    pub(super) fn new() -> Listing {
+    pub(in crate::store) fn new() -> Listing {
         Listing {
             conditions: Vec::new(),
             values: Vec::new(),
@@ -97,7 +97,7 @@ impl Listing {
     }
 
     /// The whole table, which may be long.
-    pub(super) fn long(long: Long) -> Listing {
+    pub(in crate::store) fn long(long: Long) -> Listing {
         Listing {
             long: Some(long),
             ..Listing::new()
@@ -105,7 +105,11 @@ impl Listing {
     }
 
     /// Those where a column, or another SQL expression, equals a value. Without a value: all.
-    pub(super) fn equals(&mut self, column: &'static str, value: Option<impl Into<Bound>>) {
+    pub(in crate::store) fn equals(
+        &mut self,
+        column: &'static str,
+        value: Option<impl Into<Bound>>,
+    ) {
         if let Some(value) = value {
             let place = self.bind(value);
             self.conditions.push(Condition {
@@ -116,7 +120,7 @@ impl Listing {
     }
 
     /// Those where a column is one of some values.
-    pub(super) fn is_one_of<V: Into<Bound>>(
+    pub(in crate::store) fn is_one_of<V: Into<Bound>>(
         &mut self,
         column: &'static str,
         values: impl IntoIterator<Item = V>,
@@ -133,7 +137,7 @@ impl Listing {
     }
 
     /// Those where one of the columns has a text in it, whatever the case of its letters.
-    pub(super) fn mentions(&mut self, columns: &[&'static str], text: Option<&str>) {
+    pub(in crate::store) fn mentions(&mut self, columns: &[&'static str], text: Option<&str>) {
         let Some(text) = text else { return };
         let mut pattern = String::from("%");
         for letter in text.chars() {
@@ -152,7 +156,7 @@ impl Listing {
     }
 
     /// Those that meet a condition of ours; each `{}` in it stands for the next of the values.
-    pub(super) fn holds(&mut self, condition: &'static str, values: Vec<Bound>) {
+    pub(in crate::store) fn holds(&mut self, condition: &'static str, values: Vec<Bound>) {
         let mut text = String::new();
         let mut parts = condition.split("{}");
         text.push_str(parts.next().unwrap_or_default());
@@ -176,7 +180,7 @@ impl Listing {
     /// SELECT, `id` the column that orders objects which are alike.
     ///
     /// Errors: corrupt, if the list cannot be sorted by that field.
-    pub(super) async fn page<R>(
+    pub(in crate::store) async fn page<R>(
         self,
         store: &Store,
         select: &'static str,
@@ -241,7 +245,7 @@ impl Listing {
     }
 
     /// All of the list, in an order: what follows ORDER BY.
-    pub(super) async fn all<R>(
+    pub(in crate::store) async fn all<R>(
         self,
         store: &Store,
         select: &'static str,
@@ -376,7 +380,7 @@ where
 
 /// The rows that belong to any of some ids: `before` is the statement up to the list of them,
 /// `after` what follows it.
-pub(super) async fn rows_of_ids<R>(
+pub(in crate::store) async fn rows_of_ids<R>(
     tx: &mut Tx,
     before: &'static str,
     ids: &[Uuid],

@@ -6,7 +6,7 @@ mod attestations;
 mod dashboard;
 mod grounds;
 mod instances;
-mod listing;
+pub(super) mod listing;
 mod metrics;
 mod overrides;
 mod policies;

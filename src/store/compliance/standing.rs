@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::super::database::{Db, Tx};
-use super::super::{Store, StoreError};
+use super::super::{Store, StoreError, workspaces};
 use crate::compliance::OrganizationId;
 use crate::principal::{OWNER, Permissions};
 
@@ -12,7 +12,7 @@ impl Store {
     /// chain, and what they lock on the way has no order.
     pub(super) async fn govern(&self) -> Result<Tx, StoreError> {
         let mut tx = self.write().await?;
-        execute!(tx, "UPDATE organizations SET name = name WHERE is_own")?;
+        workspaces::hold_all(&mut tx).await?;
         Ok(tx)
     }
 

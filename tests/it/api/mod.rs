@@ -18,7 +18,9 @@ macro_rules! on_both_stores {
 
 mod access;
 mod accounts;
+mod alert_channels;
 mod audit;
+mod content;
 mod destination_rules;
 mod destinations;
 mod docs;
@@ -73,7 +75,7 @@ pub(crate) const MEMBER: &str = "00000000-0000-0000-0000-000000000003";
 /// An identifier that nothing bears.
 pub(crate) const NOBODY: &str = "01900000-0000-7000-8000-00000000dead";
 
-const BOOTSTRAP_KEY: &str = "sgk_bootstrap_0123456789abcdef0123456789abcdef";
+pub(crate) const BOOTSTRAP_KEY: &str = "sgk_bootstrap_0123456789abcdef0123456789abcdef";
 const CUSTOMERS: &str = "\
 id,name,country,consent
 1,Ada,DE,true

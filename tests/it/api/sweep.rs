@@ -106,6 +106,11 @@ const ROUTES: &[(&str, &str, &str)] = &[
         "/subsets/{subset}/assignments/{assignment}",
         "governance:write",
     ),
+    ("GET", "/alert_channels", "governance:read"),
+    ("POST", "/alert_channels", "governance:write"),
+    ("GET", "/alert_channels/{channel}", "governance:read"),
+    ("PUT", "/alert_channels/{channel}", "governance:write"),
+    ("DELETE", "/alert_channels/{channel}", "governance:write"),
     ("GET", "/revisions", "governance:read"),
     ("GET", "/revisions/{revision}", "governance:read"),
     ("POST", "/revisions/{revision}/restore", "governance:write"),
@@ -245,6 +250,7 @@ async fn another_workspace_and_its_objects_do_not_exist() {
             ("{category}", &ours.category),
             ("{subset}", &ours.subset),
             ("{assignment}", &ours.assignment),
+            ("{channel}", &ours.channel),
         ];
         let path = path.replace("{revision}", NO_REVISION);
         ids.iter()
@@ -282,6 +288,7 @@ struct Objects {
     category: String,
     subset: String,
     assignment: String,
+    channel: String,
 }
 
 impl Objects {
@@ -294,12 +301,15 @@ impl Objects {
             .subset(ws, &category, Some(model), "mine", tree)
             .await;
         let assignment = server.assign(ws, &subset, &group).await;
+        let channel = json!({"name": "mine", "type": "webhook", "url": "http://127.0.0.1:9/"});
+        let channel = server.made(&format!("{ws}/alert_channels"), channel).await;
         Objects {
             role,
             group,
             category,
             subset,
             assignment,
+            channel,
         }
     }
 }

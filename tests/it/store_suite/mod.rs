@@ -42,6 +42,8 @@ macro_rules! on_both_databases {
 
 mod access;
 mod accounts;
+mod alert_delivery;
+mod alerts;
 mod attestations;
 mod audit;
 mod catalog;
@@ -49,6 +51,7 @@ mod compliance_history;
 mod compliance_instances;
 mod compliance_policies;
 mod compliance_templates;
+mod content_policies;
 mod groups;
 mod idempotency;
 mod in_force;
@@ -59,6 +62,7 @@ mod revisions;
 mod roles;
 mod runs;
 mod schedules;
+mod sightings;
 mod snapshots;
 mod solutions;
 mod uploads;

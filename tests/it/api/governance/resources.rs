@@ -126,6 +126,7 @@ async fn objects_of_the_catalog_tell_their_facts(server: Server) {
             ("type", json!("model")),
             ("columns", columns.clone()),
             ("columnCount", json!(4)),
+            ("personalData.columns", json!([])),
             ("primaryKey", json!(["id"])),
             ("destinationPolicies.count", json!(1)),
             ("destinationPolicies.destinationTypes", json!(["file"])),

@@ -1,14 +1,17 @@
 //! What happens between the first bytes of a stream and the last.
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::raw::{self, Raw};
 use super::{NDJSON, RECORDS, World, gzip, lines};
 use crate::api::fixtures::revision;
 use crate::api::{MEMBER, Server, not_in, text};
+use crate::content;
 
 on_both_stores!(
     policy_changed_in_mid_stream_governs_the_next_batch,
+    content_policy_made_in_mid_stream_governs_the_next_batch,
     member_who_left_in_mid_stream_gets_no_more,
 );
 
@@ -137,6 +140,27 @@ async fn policy_changed_in_mid_stream_governs_the_next_batch(server: Server) {
     let told = format!("syncguard-policy-revision: {made}\r\n");
     assert!(answer.contains(&told), "{answer}");
     assert!(answer.contains("syncguard-read: 7\r\n"), "{answer}");
+}
+
+async fn content_policy_made_in_mid_stream_governs_the_next_batch(server: Server) {
+    let world = World::of(&server).await;
+    let mut client = Raw::open(&server, &world.path(""), "te: trailers\r\n").await;
+    let mail = "ann@mail.example.org";
+    let first = format!("{{\"id\":8,\"country\":\"US\",\"note\":\"first {mail}\"}}\n");
+    client.send(&first).await;
+    client.until("first").await;
+    let me = server.get("/api/v1/me").await.expect(200);
+    let policy = content::body(&me, content::EMAILS, 2, json!({}));
+    let made = server.as_owner(Method::POST, "/policy", policy).await;
+    assert!([200, 201].contains(&made.status), "{:#}", made.body);
+    client.send(&first.replace("first", "second")).await;
+    client.send(&lines(&RECORDS[3..4])).await;
+    client.end().await;
+    let answer = client.rest().await;
+    assert!(raw::is_whole(&answer), "{answer}");
+    assert!(answer.contains(RECORDS[3]), "{answer}");
+    assert!(!answer.contains("second"), "{answer}");
+    assert!(answer.contains("syncguard-withheld: 1\r\n"), "{answer}");
 }
 
 async fn member_who_left_in_mid_stream_gets_no_more(server: Server) {

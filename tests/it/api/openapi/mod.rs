@@ -1,6 +1,7 @@
 //! `/openapi.json` is what is served: every route with its status and permission, the objects that
 //! are answered, and a sweep over all identifiers that is made from the document.
 
+mod content;
 mod fits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,6 +221,15 @@ async fn every_endpoint_of_the_contract_is_described() {
         seen += 1;
     }
     assert_eq!(seen, 37);
+    let content = contract.lines().filter(|line| line.starts_with("content,"));
+    for line in content.clone() {
+        let [_, method, path, success, _, _] = line.split(',').collect::<Vec<_>>()[..] else {
+            panic!("unreadable: {line}");
+        };
+        let operation = &document["paths"][path][method.to_lowercase()];
+        assert!(operation["responses"][success].is_object(), "{line}");
+    }
+    assert_eq!(content.count(), 2);
 }
 
 #[tokio::test]
@@ -329,7 +339,15 @@ async fn world(server: &Server, ws: &str) -> BTreeMap<String, String> {
     let subset = made("/subsets", subset).await;
     let assigned = json!({"group_id": group});
     let assignment = made(&format!("/subsets/{subset}/assignments"), assigned).await;
+    let channel = json!({"name": "c", "type": "webhook", "url": "http://127.0.0.1:9/"});
+    let channel = made("/alert_channels", channel).await;
     let revisions = server.get(&format!("{ws}/revisions")).await.expect(200);
+    let content_policy = json!({
+        "orgId": me["organization_id"], "workspaceId": ws.rsplit('/').next(),
+        "repoId": catalog.source, "name": "c", "content": "Nothing in particular.",
+        "riskType": "LOW", "actionType": 0,
+    });
+    let content_policy = server.post("/policy", content_policy).await.expect(201);
     let governed = async |noun: &str, body: Value| {
         let path = format!("/api/v1/governance/{noun}");
         text(&server.post(&path, body).await.expect(201)["id"])
@@ -370,8 +388,11 @@ async fn world(server: &Server, ws: &str) -> BTreeMap<String, String> {
         ("catId", category),
         ("subsetId", subset),
         ("assignmentId", assignment),
+        ("channelId", channel),
         ("revision", revisions[0]["revision"].to_string()),
         ("destType", "file".to_owned()),
+        ("organization", text(&me["organization_id"])),
+        ("policyId", text(&content_policy["policy"]["id"])),
     ];
     pairs.map(|(name, id)| (name.to_owned(), id)).into()
 }
@@ -508,9 +529,12 @@ async fn what_is_answered_is_as_described() {
             (name, _) => world[name].clone(),
         });
         let (status, response) = operation.success();
-        let required = match operation.path.ends_with("/enforcement/check") {
-            true => "?resourceType=model&resourceId=elsewhere",
-            false => "",
+        let required = match operation.path.as_str() {
+            "/policy" => format!("?effective=true&orgId={}", world["organization"]),
+            path if path.ends_with("/enforcement/check") => {
+                "?resourceType=model&resourceId=elsewhere".to_owned()
+            }
+            _ => String::new(),
         };
         let answer = server.get(&format!("{path}{required}")).await;
         let headers = response["headers"].as_object().expect("headers");
